@@ -1,0 +1,97 @@
+"""The book: one chain with everything that all its scopes share, computed once per group."""
+
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from gex_pipeline.exposure import profile
+from gex_pipeline.exposure.chain import Chain
+from gex_pipeline.exposure.convention import Convention
+from gex_pipeline.exposure.greeks import (
+    LineExposure,
+    LineGreeks,
+    line_exposure,
+    line_greeks,
+    sensitivities,
+)
+from gex_pipeline.exposure.smile import Smile
+from gex_pipeline.market.arrays import Bools, Floats, Ints
+
+WEIGHTS: Final = ("open_interest", "volume")
+PROFILE_NODES: Final = 61
+_SUMS: Final = ("call_gex", "put_gex", "dex", "vex", "cex")
+
+
+class Book(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """W = 2 weights, N usable lines, G groups."""
+
+    chain: Chain
+    smile: Smile
+    convention: Convention
+    greeks: LineGreeks
+    exposures: tuple[LineExposure, ...]
+    """(W)"""
+    start: Ints
+    """(G + 1,) the first usable line of each group."""
+    sums: Floats
+    """(W, 5, G): call, put, DEX, VEX, CEX."""
+    x: Floats
+    """Scan nodes; the inner half is the profile."""
+    scan: Floats
+    """(W, G, nodes): the profile of each group, factor S exp(x) left out."""
+
+
+def make_book(
+    chain: Chain, smile: Smile, convention: Convention, profile_nodes: int = PROFILE_NODES
+) -> Book:
+    """Return greeks, exposures and profiles per group, for both weights."""
+    greeks = line_greeks(chain, smile)
+    other = sensitivities(greeks, smile)
+    exposures = tuple(
+        line_exposure(greeks, other, weight) for weight in (chain.open_interest, chain.volume)
+    )
+    start = np.searchsorted(greeks.group, np.arange(len(chain.groups) + 1))
+    x = profile.nodes(convention.scan_span, 2 * profile_nodes - 1)
+    bells = np.stack([exposure.bell for exposure in exposures])
+    columns = np.stack([getattr(exposure, name) for exposure in exposures for name in _SUMS])
+    return Book(
+        chain=chain,
+        smile=smile,
+        convention=convention,
+        greeks=greeks,
+        exposures=exposures,
+        start=start,
+        sums=_group_sums(columns, start).reshape(len(WEIGHTS), len(_SUMS), -1),
+        x=x,
+        scan=profile.scan(greeks.slope, greeks.d1, bells, start, x),
+    )
+
+
+def scope_scan(
+    book: Book, groups: Bools, lines: Bools, known: dict[bytes, Floats]
+) -> tuple[Floats, Floats]:
+    """Return nodes and (W, nodes) sums of the scope's own scan: finer where it is one date alone.
+
+    `known` keeps fine scans by scope, because several names may mean the same date.
+    """
+    dates = {book.chain.groups[g].settle_date for g in np.flatnonzero(groups)}
+    if len(dates) != 1:
+        return book.x, book.scan[:, groups].sum(axis=1)
+    x = profile.nodes(book.convention.scan_span, book.convention.scan_nodes_one_date)
+    key = groups.tobytes()
+    if key not in known:
+        bells = np.stack([exposure.bell[lines] for exposure in book.exposures])
+        ends = np.array([0, bells.shape[1]])
+        slope, d1 = book.greeks.slope[lines], book.greeks.d1[lines]
+        known[key] = profile.scan(slope, d1, bells, ends, x)[:, 0]
+    return x, known[key]
+
+
+def _group_sums(columns: Floats, start: Ints) -> Floats:
+    """Return (rows, G): each group's sum; reduceat alone would repeat a line for an empty group."""
+    sums = np.zeros((columns.shape[0], start.size - 1))
+    filled = np.flatnonzero(start[1:] > start[:-1])
+    if filled.size:
+        sums[:, filled] = np.add.reduceat(columns, start[filled], axis=1)
+    return sums

@@ -1,0 +1,123 @@
+"""The figures of one scope and weight: totals, crossings, walls, profile, and why one is null."""
+
+import msgspec
+import numpy as np
+
+from gex_pipeline.exposure import profile
+from gex_pipeline.exposure.book import WEIGHTS, Book
+from gex_pipeline.exposure.breakdown import ByStrike
+from gex_pipeline.exposure.crossings import Crossings, find_crossings
+from gex_pipeline.exposure.levels import Level, Walls, find_walls
+from gex_pipeline.exposure.snapshot import Exposure
+from gex_pipeline.market.arrays import Bools, Floats
+
+WALL_REASONS = {
+    "call_wall": "no_call_gex_at_or_above_spot",
+    "put_wall": "no_put_gex_at_or_below_spot",
+    "abs_gamma_strike": "no_exposure",
+    "max_net_strike": "no_positive_strike",
+    "min_net_strike": "no_negative_strike",
+}
+"""Why a strike is null when its list is empty."""
+FIGURES = ("net_gex", "call_gex", "put_gex", "gross_gex", "dex", "vex", "cex", "gamma_at_spot")
+LEVELS = ("zero_gamma", *WALL_REASONS)
+
+
+def weigh(
+    book: Book,
+    weight: int,
+    groups: Bools,
+    lines: Bools,
+    by_strike: ByStrike,
+    scan: tuple[Floats, Floats],
+) -> Exposure:
+    """Return the exposure of the scope's `groups` (G,) and usable `lines` (N,) under one weight.
+
+    `scan` is the scope's nodes and (W, nodes) sums.
+    """
+    chain = book.chain
+    reason = _no_answer(book, weight, groups, lines)
+    if reason:
+        return no_exposure(weight, reason)
+    call, put, dex, vex, cex = book.sums[weight][:, groups].sum(axis=1).tolist()
+    points, curve = _profile(book, weight, groups)
+    crossings = _crossings(book, weight, lines, scan)
+    walls = find_walls(
+        by_strike.strikes, by_strike.call_gex[weight], by_strike.put_gex[weight], chain.spot
+    )
+    headline = crossings.nearest
+    answer = Exposure(
+        weight=WEIGHTS[weight],
+        net_gex=call + put,
+        call_gex=call,
+        put_gex=put,
+        gross_gex=call - put,
+        dex=dex,
+        vex=vex,
+        cex=cex,
+        gamma_at_spot=float(curve[curve.size // 2]),
+        zero_gamma=headline.spot if headline else None,
+        flips=crossings.flips,
+        dead_zone_changes=crossings.dead_zone_changes,
+        profile=tuple(zip(points.tolist(), curve.tolist(), strict=True)),
+        null_reasons={"zero_gamma": crossings.reason} if crossings.reason else {},
+    )
+    return with_walls(answer, walls)
+
+
+def no_exposure(weight: int, reason: str) -> Exposure:
+    """Return an exposure of nulls, each with the same reason."""
+    return Exposure(weight=WEIGHTS[weight], null_reasons=dict.fromkeys(FIGURES + LEVELS, reason))
+
+
+def with_walls(answer: Exposure, walls: Walls) -> Exposure:
+    """Return the exposure with the walls and their headline strikes, or why one is null."""
+    strikes = {
+        "call_wall": _first(walls.call),
+        "put_wall": _first(walls.put),
+        "abs_gamma_strike": _first(walls.abs_gamma),
+        "max_net_strike": _first(walls.max_net),
+        "min_net_strike": _first(walls.min_net),
+    }
+    missing = {name: WALL_REASONS[name] for name, strike in strikes.items() if strike is None}
+    return msgspec.structs.replace(
+        answer, walls=walls, **strikes, null_reasons=answer.null_reasons | missing
+    )
+
+
+def _first(ranked: tuple[Level, ...]) -> float | None:
+    return ranked[0].strike if ranked else None
+
+
+def _no_answer(book: Book, weight: int, groups: Bools, lines: Bools) -> str | None:
+    """Return why there is nothing to sum: a zero here would look like a fact."""
+    if not groups.any():
+        return "no_contracts"
+    column = (book.chain.open_interest, book.chain.volume)[weight]
+    if not column[:, groups[book.chain.group]].any():
+        return ("no_oi", "no_volume")[weight]
+    if not lines.any():
+        return "no_usable_quotes"
+    return None
+
+
+def _profile(book: Book, weight: int, groups: Bools) -> tuple[Floats, Floats]:
+    quarter = (book.x.size - 1) // 4
+    inner = slice(quarter, book.x.size - quarter)
+    x = book.x[inner]
+    total = book.scan[weight][groups][:, inner].sum(axis=0)
+    return book.chain.spot * np.exp(x), profile.dollars(total, book.chain.spot, x)
+
+
+def _crossings(book: Book, weight: int, lines: Bools, scan: tuple[Floats, Floats]) -> Crossings:
+    x, sums = scan
+    slope, d1 = book.greeks.slope[lines], book.greeks.d1[lines]
+    bell = book.exposures[weight].bell[lines]
+    return find_crossings(
+        x,
+        profile.dollars(sums[weight], book.chain.spot, x),
+        lambda at: profile.value(slope, d1, bell, at),
+        book.chain.spot,
+        book.convention.lobe_gate,
+        book.convention.profile_span,
+    )

@@ -1,0 +1,169 @@
+"""The one fold: a chain of one moment in, the snapshots of any scopes out.
+
+Live, as-of and replay all call this. Greeks and profile are computed once per group (root and
+expiry) and summed per scope, always in canonical order: neither the order of rows nor the set of
+scopes asked for changes a bit of the answer.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from gex_pipeline.exposure import levels
+from gex_pipeline.exposure.book import PROFILE_NODES, Book, make_book, scope_scan
+from gex_pipeline.exposure.breakdown import (
+    LineGex,
+    expiry_rows,
+    strike_rows,
+    sum_by_strike,
+)
+from gex_pipeline.exposure.chain import Chain
+from gex_pipeline.exposure.convention import GEXC_1, Convention
+from gex_pipeline.exposure.coverage import measure_coverage
+from gex_pipeline.exposure.figures import no_exposure, weigh
+from gex_pipeline.exposure.scopes import check_scope, scope_groups
+from gex_pipeline.exposure.smile import RateChoice, solve_smile
+from gex_pipeline.exposure.snapshot import Exposure, GexSnapshot, Raw, header
+from gex_pipeline.exposure.vendor import vendor_check
+from gex_pipeline.market.arrays import Bools, Floats
+
+_UNUSABLE: Final = "coverage_unusable"
+_DENIED: Final = {
+    "zero_gamma": None,
+    "flips": (),
+    "call_wall": None,
+    "put_wall": None,
+    "walls": None,
+}
+"""What an unusable coverage takes away; the sums stay."""
+_EXPLAINED: Final = (
+    "spot",
+    "net_gex_volume",
+    "max_pain",
+    "expected_move",
+    "confidence",
+    "confidence_level",
+    "coverage",
+)
+
+
+def fold(
+    chain: Chain,
+    scopes: Sequence[str] = ("all",),
+    *,
+    convention: Convention = GEXC_1,
+    profile_nodes: int = PROFILE_NODES,
+    rate: RateChoice | None = None,
+    feed: float = 1.0,
+) -> dict[str, GexSnapshot]:
+    """Return the snapshot of each scope.
+
+    `profile_nodes` is 61 or 201; `rate` stands in where the chain implies none; `feed` is the
+    feed's factor of confidence. A chain without a spot answers null with the reason no_spot.
+
+    Raises:
+        ConventionError: a scope of an unknown name.
+    """
+    for scope in scopes:
+        check_scope(scope)
+    if not chain.spot > 0:
+        return {scope: _without_spot(chain, scope, convention.id) for scope in scopes}
+    smile = solve_smile(chain, convention, rate)
+    return snapshots(make_book(chain, smile, convention, profile_nodes), scopes, feed=feed)
+
+
+def snapshots(book: Book, scopes: Sequence[str], *, feed: float = 1.0) -> dict[str, GexSnapshot]:
+    """Return the snapshot of each scope of a book."""
+    fine_scans: dict[bytes, Floats] = {}
+    return {
+        scope: _trusted(
+            _snapshot(
+                book, scope, scope_groups(book.chain, book.smile.live, scope), fine_scans, feed
+            )
+        )
+        for scope in scopes
+    }
+
+
+def _snapshot(
+    book: Book, scope: str, groups: Bools, fine_scans: dict[bytes, Floats], feed: float
+) -> GexSnapshot:
+    chain, smile = book.chain, book.smile
+    lines = groups[book.greeks.group]
+    gex = tuple(LineGex(book.greeks.line, e.call_gex, e.put_gex) for e in book.exposures)
+    by_strike = sum_by_strike(chain, groups, gex)
+    scan = scope_scan(book, groups, lines, fine_scans)
+    oi, volume = (weigh(book, w, groups, lines, by_strike, scan) for w in range(len(gex)))
+    coverage = measure_coverage(chain, smile, groups, book.convention, feed)
+    listed = by_strike.listed
+    return GexSnapshot(
+        **header(chain, scope, book.convention.id, groups),
+        **msgspec.structs.asdict(oi),
+        net_gex_volume=volume.net_gex,
+        volume=volume,
+        max_pain=levels.max_pain(
+            chain.strikes[listed], by_strike.call_oi[listed], by_strike.put_oi[listed], chain.spot
+        ),
+        expected_move=levels.expected_move(chain, smile),
+        strikes=strike_rows(by_strike),
+        expiries=expiry_rows(chain, smile, groups, book.sums[:, :2]),
+        vendor=vendor_check(chain, smile.live, groups, oi.net_gex),
+        coverage=coverage,
+        confidence=coverage.factors.product,
+        confidence_level=coverage.level,
+    )
+
+
+def _without_spot(chain: Chain, scope: str, convention: str) -> GexSnapshot:
+    """Return nulls: nothing can be said of exposure without a spot."""
+    groups = scope_groups(chain, chain.settle_ns > chain.asof_ns, scope)
+    oi, volume = (no_exposure(weight, "no_spot") for weight in (0, 1))
+    answer = GexSnapshot(
+        **header(chain, scope, convention, groups),
+        **msgspec.structs.asdict(oi),
+        volume=volume,
+    )
+    return _explained(answer, "no_spot")
+
+
+def _trusted(answer: GexSnapshot) -> GexSnapshot:
+    """Return the snapshot with every null explained, and levels that coverage denies under raw."""
+    if not answer.contracts:
+        empty = msgspec.structs.replace(answer, confidence=None, confidence_level=None)
+        return _explained(empty, "no_contracts")
+    if answer.confidence_level != "unusable" or answer.volume is None:
+        return _explained(answer, "no_oi")
+    denied = msgspec.structs.replace(
+        answer,
+        **_DENIED,
+        expected_move=None,
+        volume=_denied(answer.volume),
+        null_reasons=dict.fromkeys(_DENIED, _UNUSABLE) | answer.null_reasons,
+        raw=Raw(
+            zero_gamma=answer.zero_gamma,
+            flips=answer.flips,
+            call_wall=answer.call_wall,
+            put_wall=answer.put_wall,
+            walls=answer.walls,
+            expected_move=answer.expected_move,
+            volume=answer.volume,
+        ),
+    )
+    return _explained(denied, _UNUSABLE)
+
+
+def _denied(view: Exposure) -> Exposure:
+    """Return the view without the levels that its coverage does not carry."""
+    reasons = dict.fromkeys(_DENIED, _UNUSABLE) | view.null_reasons
+    return msgspec.structs.replace(view, **_DENIED, null_reasons=reasons)
+
+
+def _explained(answer: GexSnapshot, reason: str) -> GexSnapshot:
+    """Return the snapshot with a reason for each null among its own fields."""
+    missing = {
+        name: reason
+        for name in _EXPLAINED
+        if getattr(answer, name) is None and name not in answer.null_reasons
+    }
+    return msgspec.structs.replace(answer, null_reasons=answer.null_reasons | missing)

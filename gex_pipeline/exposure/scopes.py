@@ -1,0 +1,107 @@
+"""Scopes: which expiries a figure covers. A date is the settlement date, today New York's."""
+
+import datetime
+import re
+from typing import Final
+
+import numpy as np
+
+from gex_pipeline.errors import ConventionError
+from gex_pipeline.exposure.chain import Chain
+from gex_pipeline.market import sessions
+from gex_pipeline.market.arrays import Bools
+
+NAMES: Final = (
+    "all",
+    "0dte",
+    "next",
+    "front0",
+    "front1",
+    "weekly",
+    "monthly",
+    "to_opex",
+    "full90",
+)
+_EXPIRY: Final = re.compile(r"expiry:(\d{4}-\d{2}-\d{2})(?::([A-Z]{1,6}))?")
+_FULL_DAYS: Final = 90
+_DAY: Final = datetime.timedelta(days=1)
+
+
+def check_scope(scope: str) -> str:
+    """Return the scope if there is one of that name; expiry:YYYY-MM-DD[:ROOT] is one.
+
+    Raises:
+        ConventionError: there is none.
+    """
+    if scope in NAMES or _expiry(scope):
+        return scope
+    raise ConventionError("Scope", scope, (*NAMES, "expiry:YYYY-MM-DD[:ROOT]"))
+
+
+def scope_groups(chain: Chain, live: Bools, scope: str) -> Bools:
+    """Return (G,) the unexpired groups that belong to the scope."""
+    today = sessions.et_datetime(chain.asof_ns).date()
+    dates = [group.settle_date for group in chain.groups]
+    exact = _expiry(scope)
+    if exact:
+        day, root = exact
+        chosen = [
+            day in (group.expiry, group.settle_date) and root in (None, group.root)
+            for group in chain.groups
+        ]
+        return np.array(chosen, dtype=bool) & live
+    first, last = _range(scope, today, _ahead(dates, live), chain.asof_ns)
+    return np.array([first <= date <= last for date in dates], dtype=bool) & live
+
+
+def _ahead(dates: list[datetime.date], live: Bools) -> list[datetime.date]:
+    """Return the distinct dates that still have unexpired contracts, ascending."""
+    return sorted({date for date, alive in zip(dates, live.tolist(), strict=True) if alive})
+
+
+def _range(
+    scope: str, today: datetime.date, ahead: list[datetime.date], asof_ns: int
+) -> tuple[datetime.date, datetime.date]:
+    """Return the first and last date of a named scope; an empty one ends before it starts."""
+    nothing = (datetime.date.max, datetime.date.min)
+    later = [date for date in ahead if date > today]
+    match scope:
+        case "all":
+            return datetime.date.min, datetime.date.max
+        case "0dte":
+            return today, today
+        case "next":
+            return (later[0], later[0]) if later else nothing
+        case "front0" | "front1":
+            position = int(scope[-1])
+            return (ahead[position], ahead[position]) if len(ahead) > position else nothing
+        case "weekly":
+            return _week_of(ahead[0]) if ahead else nothing
+        case "monthly":
+            return (_opex(today, asof_ns),) * 2
+        case "to_opex":
+            return datetime.date.min, _opex(today, asof_ns)
+        case _:
+            return datetime.date.min, today + _FULL_DAYS * _DAY
+
+
+def _week_of(day: datetime.date) -> tuple[datetime.date, datetime.date]:
+    monday = day - day.weekday() * _DAY
+    return monday, monday + 6 * _DAY
+
+
+def _opex(today: datetime.date, asof_ns: int) -> datetime.date:
+    """Return the nearest standard expiry that has not settled on its close."""
+    opex = sessions.standard_opex(today)
+    settled = sessions.session(opex).close_ns <= asof_ns
+    return sessions.standard_opex(today + _DAY) if settled else opex
+
+
+def _expiry(scope: str) -> tuple[datetime.date, str | None] | None:
+    matched = _EXPIRY.fullmatch(scope)
+    if not matched:
+        return None
+    try:
+        return datetime.date.fromisoformat(matched[1]), matched[2]
+    except ValueError:
+        return None

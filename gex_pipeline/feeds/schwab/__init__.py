@@ -1,0 +1,1 @@
+"""Schwab's market data, in Schwab's words on one side and ours on the other."""

@@ -1,0 +1,1 @@
+"""The nouns of the market, pure: events, contracts, symbols, sessions, clock, tables, codec."""

@@ -1,0 +1,119 @@
+"""Events to bytes and back: msgpack arrays for the tape, JSON objects for people.
+
+What is encoded here can be decoded here: a batch that no reader could read is refused when it is
+written, not when it is needed. Compression, checksums and framing belong to the tape.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from gex_pipeline.errors import CodecError
+from gex_pipeline.market.events import KINDS, Event, tag_of
+
+SCHEMA_VERSION = 1
+"""Of the events' fields and of the batch around them; each batch starts with it."""
+
+
+class _Batch(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    version: int
+    events: list[Event]
+
+
+class _Version(msgspec.Struct, frozen=True, array_like=True):
+    version: int
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(_Batch)
+_version_decoder = msgspec.msgpack.Decoder(_Version)
+_json_decoder = msgspec.json.Decoder(dict[str, Any])
+_kinds = {tag_of(kind): kind for kind in KINDS}
+
+
+def encode_events(events: Sequence[Event]) -> bytes:
+    """Return a batch of events as one msgpack array: [version, [event, …]].
+
+    Raises:
+        CodecError: an event holds what no event may, such as NaN or a time before 1970.
+    """
+    try:
+        data = _encoder.encode((SCHEMA_VERSION, events))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise CodecError(str(error)) from error
+    decode_events(data)
+    return data
+
+
+def decode_events(data: bytes | memoryview) -> list[Event]:
+    """Return the events of a batch, equal to those encoded.
+
+    Raises:
+        CodecError: other bytes, another schema version, or a value that its field may not hold.
+    """
+    try:
+        batch = _decoder.decode(data)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise CodecError(_reason(data, error)) from error
+    if batch.version != SCHEMA_VERSION:
+        raise CodecError(_other_version(batch.version))
+    return batch.events
+
+
+def encode_json(event: Event) -> bytes:
+    """Return one event as a JSON object; its kind is the field `type`.
+
+    Raises:
+        CodecError: the event holds what no event may.
+    """
+    fields = {name: getattr(event, name) for name in event.__struct_fields__}
+    try:
+        data = msgspec.json.encode({"type": tag_of(event)} | fields)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise CodecError(str(error)) from error
+    if decode_json(data) != event:  # JSON has no NaN: it would come back as None
+        raise CodecError("a number is not finite")
+    return data
+
+
+def decode_json(data: bytes | str) -> Event:
+    """Return the event of a JSON object.
+
+    Raises:
+        CodecError: no JSON object, an unknown kind or field, or a value that no field may hold.
+    """
+    try:
+        fields = _json_decoder.decode(data)
+        tag = fields.pop("type", None)
+        kind = _kinds.get(tag)
+        if kind is None:
+            raise CodecError(f"kind {tag!r} is none of {', '.join(_kinds)}")
+        return _event_from(kind, fields)
+    except (msgspec.DecodeError, msgspec.ValidationError, ValueError) as error:
+        raise CodecError(str(error)) from error
+
+
+def _event_from(kind: type[Event], fields: dict[str, Any]) -> Event:
+    """Return the event of named fields, by way of the array that the wire has."""
+    values: list[Any] = [tag_of(kind)]
+    for field in msgspec.structs.fields(kind):
+        if field.required and field.name not in fields:
+            raise CodecError(f"{tag_of(kind)} lacks the field {field.name}")
+        values.append(fields.pop(field.name, field.default))
+    if fields:
+        raise CodecError(f"{tag_of(kind)} has no field {', '.join(fields)}")
+    return msgspec.convert(values, kind)
+
+
+def _reason(data: bytes | memoryview, error: Exception) -> str:
+    """Return why a batch cannot be read: another version explains more than a field does."""
+    try:
+        version = _version_decoder.decode(data).version
+    except msgspec.DecodeError:
+        return str(error)
+    return str(error) if version == SCHEMA_VERSION else _other_version(version)
+
+
+def _other_version(version: int) -> str:
+    return f"schema version {version}, and this is {SCHEMA_VERSION}"

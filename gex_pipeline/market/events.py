@@ -1,0 +1,177 @@
+"""What happens in a market, as frozen facts: the eight kinds of event that a tape carries.
+
+A number that the source did not give is None: never 0, NaN or -999, which no decoder lets pass.
+Prices and dollars are floats, sizes too (fractions of shares trade); volumes and open interest are
+whole. Each event is a full picture of its subject, so that it means the same without those before.
+On the wire an event is an array: its tag, then the fields in the order of this file, those that all
+kinds share first. A change of them raises codec.SCHEMA_VERSION.
+"""
+
+import datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+_MAX_INT = 2**63 - 1
+_MAX_FLOAT = 1.7976931348623157e308
+
+Nanoseconds = Annotated[int, Meta(ge=0, le=_MAX_INT)]
+"""UTC, since 1970."""
+Count = Annotated[int, Meta(ge=0, le=_MAX_INT)]
+Number = Annotated[float, Meta(ge=-_MAX_FLOAT, le=_MAX_FLOAT)]
+"""Finite: the bounds refuse NaN and the infinities."""
+Size = Annotated[float, Meta(ge=0, le=_MAX_FLOAT)]
+"""Shares or contracts."""
+Symbol = Annotated[str, Meta(max_length=32)]
+
+
+class _Happened(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    symbol: Symbol
+    """Canonical (market/symbology.py); "" where the event concerns the whole tape."""
+    ts_event_ns: Nanoseconds
+    """The source's time."""
+    ts_recv_ns: Nanoseconds
+    """Our market time of receipt; a replay keeps the recorded one."""
+    seq: Count = 0
+    """Our dense number on the tape, from 1; 0 until the event is spooled."""
+    source_seq: Count | None = None
+    """The source's own sequence number."""
+
+
+class Trade(_Happened, frozen=True, kw_only=True, tag="trade"):
+    """A trade, or a new value of an index."""
+
+    price: Number
+    size: Size | None = None
+    """None: an index has none."""
+    volume: Count | None = None
+    """Shares or contracts of the session so far."""
+    aggressor: Literal["buy", "sell"] | None = None
+    exchange: str | None = None
+    """The source's code of the venue."""
+    conditions: str | None = None
+    """The source's codes of the sale."""
+
+
+class Quote(_Happened, frozen=True, kw_only=True, tag="quote"):
+    """The best bid and ask of a share, fund or future."""
+
+    bid: Number | None = None
+    ask: Number | None = None
+    bid_size: Size | None = None
+    ask_size: Size | None = None
+
+
+class OptionQuote(_Happened, frozen=True, kw_only=True, tag="option_quote"):
+    """All that the source says of one option: quote, greeks, IV, open interest and volume."""
+
+    underlying: Symbol
+    """Canonical: SPX for SPXW."""
+    bid: Number | None = None
+    """Dollars; 0 is a quote, that of nobody."""
+    ask: Number | None = None
+    bid_size: Size | None = None
+    ask_size: Size | None = None
+    last: Number | None = None
+    last_size: Size | None = None
+    mark: Number | None = None
+    """The source's own idea of the price."""
+    iv: Number | None = None
+    """The vendor's implied volatility, a fraction a year: 0.2 is 20%."""
+    delta: Number | None = None
+    gamma: Number | None = None
+    """The vendor's, as printed: per dollar of the underlying."""
+    theta: Number | None = None
+    """The vendor's, dollars a day."""
+    vega: Number | None = None
+    """The vendor's, dollars per volatility point."""
+    rho: Number | None = None
+    open_interest: Count | None = None
+    """Contracts, as of the open."""
+    volume: Count | None = None
+    """Contracts of the session so far."""
+    underlying_price: Number | None = None
+    settlement: Literal["A", "P"] | None = None
+    """On the open or on the close, where the vendor says so."""
+    streamed: bool = True
+    """Pushed by a stream; False: a row of a chain that we asked for."""
+
+
+class BookUpdate(_Happened, frozen=True, kw_only=True, tag="book"):
+    """Level 2: prices best first, each with its size."""
+
+    bid_prices: tuple[Number, ...]
+    bid_sizes: tuple[Size, ...]
+    ask_prices: tuple[Number, ...]
+    ask_sizes: tuple[Size, ...]
+    whole: bool = True
+    """The whole book; False: these levels only, size 0 removes one."""
+    venue: str | None = None
+    """NYSE_BOOK, NASDAQ_BOOK, OPTIONS_BOOK, CME; None: all venues together."""
+
+    def __post_init__(self) -> None:
+        """Refuse prices without sizes."""
+        bids, asks = len(self.bid_prices), len(self.ask_prices)
+        if bids != len(self.bid_sizes) or asks != len(self.ask_sizes):
+            raise ValueError("Each level of a book has a price and a size")
+
+
+class Candle(_Happened, frozen=True, kw_only=True, tag="candle"):
+    """The prices of an interval that starts at `ts_event_ns`."""
+
+    interval_s: Annotated[int, Meta(gt=0, le=86_400)]
+    open: Number
+    high: Number
+    low: Number
+    close: Number
+    volume: Count | None = None
+
+
+class ChainHeader(_Happened, frozen=True, kw_only=True, tag="chain"):
+    """What came with one answer of a chain; its rows are the OptionQuotes received with it."""
+
+    first_expiry: datetime.date
+    """The window that was asked for, both ends in it."""
+    last_expiry: datetime.date
+    contracts: Count
+    """Rows in the answer."""
+    complete: bool
+    """False: cut short, or a part of it failed."""
+    underlying_price: Number | None = None
+    interest_rate: Number | None = None
+    """The vendor's, a fraction a year."""
+    dividend_yield: Number | None = None
+    """The vendor's, a fraction a year."""
+    delayed: bool = False
+
+
+class Gap(_Happened, frozen=True, kw_only=True, tag="gap"):
+    """Something that we did not see, or may not have seen."""
+
+    ts_from_ns: Nanoseconds
+    ts_to_ns: Nanoseconds
+    cause: str
+    """disconnect, restart, unspooled, lost, source_sequence, …"""
+    first_seq: Count | None = None
+    """The missing numbers of our tape, if they are numbers of our tape, both ends in it."""
+    last_seq: Count | None = None
+    filled_by: str | None = None
+    """What made up for it: chain, import, …; None: nothing did."""
+
+
+class Heartbeat(_Happened, frozen=True, kw_only=True, tag="heartbeat"):
+    """The tape is complete up to `ts_recv_ns`: one a market second, also when nothing happens."""
+
+    received: Count
+    """Messages that the socket itself counted since the session began."""
+    connected: bool = True
+
+
+Event = Trade | Quote | OptionQuote | BookUpdate | Candle | ChainHeader | Gap | Heartbeat
+KINDS = (Trade, Quote, OptionQuote, BookUpdate, Candle, ChainHeader, Gap, Heartbeat)
+
+
+def tag_of(event: Event | type[Event]) -> str:
+    """Return the kind's name on the wire: trade, quote, option_quote."""
+    return str(event.__struct_config__.tag)

@@ -1,0 +1,329 @@
+"""The lake's tables: names, types, units and meanings of their columns, as plain data.
+
+Each edge derives its own schema (Polars, Arrow, DuckDB) and the docs their page from this one list.
+Columns that come from an event carry its field's name (market/events.py). A missing number is null.
+Source: blueprint.md sections 3 and 6.
+"""
+
+from typing import Literal
+
+import msgspec
+
+ColumnType = Literal[
+    "bool",
+    "int32",
+    "int64",
+    "float32",
+    "float64",
+    "utf8",
+    "binary",
+    "date",
+    "list<float32>",
+    "list<float64>",
+]
+
+
+class Column(msgspec.Struct, frozen=True):
+    """One column; every column may hold null unless it identifies or sorts the row."""
+
+    name: str
+    type: ColumnType
+    unit: str
+    """ns (UTC, since 1970), $, $/1% and so on; "" for none."""
+    meaning: str
+
+
+class Table(msgspec.Struct, frozen=True):
+    """One table, sorted within each day file."""
+
+    name: str
+    meaning: str
+    columns: tuple[Column, ...]
+    sort_by: tuple[str, ...]
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """Names in order."""
+        return tuple(column.name for column in self.columns)
+
+
+# --- columns that tables share --------------------------------------------------------------------
+
+_ORIGIN = (
+    Column("source", "utf8", "", "who said it: schwab, tastytrade, cboe, sierra, simulator, gex"),
+    Column("mode", "utf8", "", "live or simulated"),
+    Column("session_date", "date", "", "trading date of the instrument's own calendar"),
+)
+_IDENTITY = (
+    *_ORIGIN,
+    Column("tape", "utf8", "", "source and calendar: schwab.index"),
+    Column("epoch", "int64", "", "the tape's fencing number"),
+    Column("seq", "int64", "", "our dense number on the tape, from 1"),
+    Column("symbol", "utf8", "", "canonical symbol"),
+    Column("ts_event_ns", "int64", "ns", "the source's time"),
+    Column("ts_recv_ns", "int64", "ns", "our market time of receipt"),
+)
+_SOURCE_SEQ = Column("source_seq", "int64", "", "the source's own sequence number")
+_QUOTE = (
+    Column("bid", "float64", "$", "best bid; index and futures points"),
+    Column("ask", "float64", "$", "best ask; index and futures points"),
+    Column("bid_size", "float64", "shares or contracts", "at the best bid"),
+    Column("ask_size", "float64", "shares or contracts", "at the best ask"),
+)
+_SCOPE = (
+    Column("scope", "utf8", "", "all, 0dte, next, weekly, monthly"),
+    Column("convention", "utf8", "", "id of formulas and parameters: gexc-1:356bfcae"),
+)
+_POSITIONS = Column(
+    "positions", "utf8", "", "JSON: tape to [epoch, seq], the last event that is in"
+)
+_BY_SYMBOL = ("symbol", "ts_recv_ns", "seq")
+
+
+def _weighted(name: str, unit: str, meaning: str) -> tuple[Column, Column]:
+    """Return the pair that stands side by side: by open interest, and by the day's volume."""
+    return (
+        Column(f"{name}_oi", "float64", unit, f"{meaning}, weighted by open interest"),
+        Column(f"{name}_volume", "float64", unit, f"{meaning}, weighted by the day's volume"),
+    )
+
+
+# --- what the sources said ------------------------------------------------------------------------
+
+TRADES = Table(
+    "trades",
+    "Trades, and values of indexes.",
+    (
+        *_IDENTITY,
+        _SOURCE_SEQ,
+        Column("price", "float64", "$", "index and futures points"),
+        Column("size", "float64", "shares or contracts", "null for an index"),
+        Column("volume", "int64", "shares or contracts", "of the session so far"),
+        Column("aggressor", "utf8", "", "buy or sell"),
+        Column("exchange", "utf8", "", "the source's code of the venue"),
+        Column("conditions", "utf8", "", "the source's codes of the sale"),
+    ),
+    _BY_SYMBOL,
+)
+QUOTES = Table(
+    "quotes",
+    "Best bids and asks of shares, funds and futures.",
+    (*_IDENTITY, _SOURCE_SEQ, *_QUOTE),
+    _BY_SYMBOL,
+)
+OPTION_QUOTES = Table(
+    "option_quotes",
+    "Options: quote, the vendor's greeks and IV, open interest and volume.",
+    (
+        *_IDENTITY,
+        _SOURCE_SEQ,
+        Column("underlying", "utf8", "", "canonical symbol: SPX for SPXW"),
+        *_QUOTE,
+        Column("last", "float64", "$", "last trade"),
+        Column("last_size", "float64", "contracts", "of the last trade"),
+        Column("mark", "float64", "$", "the vendor's own idea of the price"),
+        Column("iv", "float64", "1/year", "the vendor's implied volatility: 0.2 is 20%"),
+        Column("delta", "float64", "", "the vendor's"),
+        Column("gamma", "float64", "1/$", "the vendor's, as printed"),
+        Column("theta", "float64", "$/day", "the vendor's"),
+        Column("vega", "float64", "$/point", "the vendor's"),
+        Column("rho", "float64", "$/point", "the vendor's"),
+        Column("open_interest", "int64", "contracts", "as of the open"),
+        Column("volume", "int64", "contracts", "of the session so far"),
+        Column("underlying_price", "float64", "$", "that came with the quote"),
+        Column("settlement", "utf8", "", "A or P where the vendor says so"),
+        Column("streamed", "bool", "", "pushed by a stream; false: a row of a chain asked for"),
+    ),
+    ("underlying", "ts_recv_ns", "seq"),
+)
+DEPTH = Table(
+    "depth",
+    "Level 2: prices best first, each with its size.",
+    (
+        *_IDENTITY,
+        _SOURCE_SEQ,
+        Column("bid_prices", "list<float64>", "$", "best first"),
+        Column("bid_sizes", "list<float64>", "shares or contracts", "one per bid price"),
+        Column("ask_prices", "list<float64>", "$", "best first"),
+        Column("ask_sizes", "list<float64>", "shares or contracts", "one per ask price"),
+        Column("whole", "bool", "", "the whole book; false: these levels only, size 0 removes one"),
+        Column("venue", "utf8", "", "null: all venues together"),
+    ),
+    _BY_SYMBOL,
+)
+GAPS = Table(
+    "gaps",
+    "What was not seen, or may not have been.",
+    (
+        *_IDENTITY,
+        _SOURCE_SEQ,
+        Column("ts_from_ns", "int64", "ns", "start of the time in doubt"),
+        Column("ts_to_ns", "int64", "ns", "its end"),
+        Column("cause", "utf8", "", "disconnect, restart, unspooled, lost, source_sequence"),
+        Column("first_seq", "int64", "", "first missing number of the tape"),
+        Column("last_seq", "int64", "", "last missing number of the tape"),
+        Column("filled_by", "utf8", "", "chain, import; null: nothing"),
+    ),
+    _BY_SYMBOL,
+)
+GEXBOT = Table(
+    "gexbot",
+    "Answers of gexbot's API, whole.",
+    (
+        *_IDENTITY,
+        Column("package", "utf8", "", "classic, state, orderflow"),
+        Column("category", "utf8", "", "gex_zero, gex_one, gex_full and so on"),
+        Column("spot", "float64", "$", "gexbot's"),
+        Column("zero_gamma", "float64", "$", "gexbot's"),
+        Column("sum_gex_oi", "float64", "as sent", "gexbot's; unit not published"),
+        Column("sum_gex_volume", "float64", "as sent", "gexbot's; unit not published"),
+        Column("body", "utf8", "", "the JSON as received"),
+    ),
+    _BY_SYMBOL,
+)
+
+# --- what we made of it ---------------------------------------------------------------------------
+
+GEX = Table(
+    "gex",
+    "Dealer gamma exposure and levels: a row a second and scope.",
+    (
+        *_IDENTITY,
+        *_SCOPE,
+        _POSITIONS,
+        Column("spot", "float64", "$", "price of the underlying"),
+        *_weighted("net_gex", "$/1%", "calls + puts of dealers' gamma exposure"),
+        *_weighted("call_gex", "$/1%", "calls, 0 or more"),
+        *_weighted("put_gex", "$/1%", "puts, 0 or less"),
+        *_weighted("gross_gex", "$/1%", "calls less puts"),
+        *_weighted("dex", "$", "dealers' delta exposure"),
+        *_weighted("vex", "$/point", "change of dealers' delta per volatility point"),
+        *_weighted("cex", "$/day", "change of dealers' delta per calendar day"),
+        *_weighted("zero_gamma", "$", "spot nearest to spot where net GEX is zero"),
+        *_weighted("call_wall", "$", "strike at or above spot with most call GEX"),
+        *_weighted("put_wall", "$", "strike at or below spot with most put GEX"),
+        *_weighted("abs_gamma_strike", "$", "strike with most call GEX less put GEX"),
+        *_weighted("max_net_strike", "$", "strike with most net GEX"),
+        *_weighted("min_net_strike", "$", "strike with least net GEX"),
+        Column("max_pain", "float64", "$", "strike at which options expire cheapest"),
+        Column("expected_move", "float64", "$", "straddle of the earliest expiry"),
+        Column("open_interest", "float64", "contracts", "of the scope"),
+        Column("volume", "float64", "contracts", "of the scope, of the day"),
+        Column("contracts", "int64", "", "unexpired contracts of the scope"),
+        Column("own_share", "float64", "", "open interest near spot with our own IV"),
+        Column("vendor_share", "float64", "", "open interest near spot with the vendor's IV"),
+        Column("confidence", "float64", "", "0 to 1"),
+        Column("confidence_level", "utf8", "", "high, low or unusable"),
+        Column("null_reasons", "utf8", "", "JSON: why a figure is null, by its name"),
+    ),
+    _BY_SYMBOL,
+)
+GEX_STRIKES = Table(
+    "gex_strikes",
+    "Dealer gamma exposure by strike: a row every 15 s, scopes all and 0dte.",
+    (
+        *_IDENTITY,
+        *_SCOPE,
+        Column("spot", "float64", "$", "price of the underlying"),
+        Column("strikes", "list<float64>", "$", "ascending"),
+        Column("call_gex_oi", "list<float32>", "$/1%", "one per strike, by open interest"),
+        Column("put_gex_oi", "list<float32>", "$/1%", "one per strike, by open interest"),
+        Column("call_gex_volume", "list<float32>", "$/1%", "one per strike, by the day's volume"),
+        Column("put_gex_volume", "list<float32>", "$/1%", "one per strike, by the day's volume"),
+    ),
+    _BY_SYMBOL,
+)
+CHAIN_1M = Table(
+    "chain_1m",
+    "One image of the chain a minute, so that any moment is a minute's fold away.",
+    (
+        *_IDENTITY,
+        _POSITIONS,
+        Column("spot", "float64", "$", "price of the underlying"),
+        Column("contracts", "int64", "", "rows in the image"),
+        Column("image", "binary", "", "the chain, Arrow IPC, as in the hot store"),
+    ),
+    _BY_SYMBOL,
+)
+DAILY = Table(
+    "daily",
+    "One row a symbol and day.",
+    (
+        *_ORIGIN,
+        Column("symbol", "utf8", "", "canonical symbol"),
+        Column("open", "float64", "$", "first price of regular hours"),
+        Column("high", "float64", "$", "of regular hours"),
+        Column("low", "float64", "$", "of regular hours"),
+        Column("close", "float64", "$", "last price of regular hours"),
+        Column("volume", "int64", "shares or contracts", "of the session"),
+        Column("trades", "int64", "", "rows of the day in trades"),
+        Column("quotes", "int64", "", "rows of the day in quotes"),
+        Column("option_quotes", "int64", "", "rows of the day in option_quotes"),
+        Column("gap_s", "float64", "s", "of regular hours inside gaps"),
+        Column("convention", "utf8", "", "of the figures that follow, scope all, at the close"),
+        *_weighted("net_gex", "$/1%", "calls + puts of dealers' gamma exposure"),
+        *_weighted("zero_gamma", "$", "spot nearest to spot where net GEX is zero"),
+        *_weighted("call_wall", "$", "strike at or above spot with most call GEX"),
+        *_weighted("put_wall", "$", "strike at or below spot with most put GEX"),
+        Column("confidence", "float64", "", "0 to 1"),
+    ),
+    ("symbol", "source"),
+)
+
+# --- how we worked --------------------------------------------------------------------------------
+
+LEDGER = Table(
+    "ledger",
+    "Where each event went: received = written + conflated + rejected, per tape and minute.",
+    (
+        *_ORIGIN,
+        Column("tape", "utf8", "", "source and calendar: schwab.index"),
+        Column("ts_minute_ns", "int64", "ns", "start of the minute of receipt"),
+        Column("outcome", "utf8", "", "received, written, conflated or rejected"),
+        Column("reason", "utf8", "", "why rejected; else empty"),
+        Column("events", "int64", "", "how many"),
+    ),
+    ("tape", "ts_minute_ns", "outcome", "reason"),
+)
+API_USAGE = Table(
+    "api_usage",
+    "Requests to our own API: a row a minute, key, route and status.",
+    (
+        *_IDENTITY,
+        Column("key_id", "utf8", "", "id of the key, never its secret"),
+        Column("method", "utf8", "", "GET, POST"),
+        Column("route", "utf8", "", "the route's pattern, not the path"),
+        Column("status", "int32", "", "HTTP status"),
+        Column("requests", "int64", "", "how many"),
+        Column("bytes_out", "int64", "bytes", "of the bodies sent"),
+        Column("latency_max_ms", "float32", "ms", "slowest of them"),
+    ),
+    ("ts_recv_ns", "seq"),
+)
+
+TABLES = {
+    table.name: table
+    for table in (
+        TRADES,
+        QUOTES,
+        OPTION_QUOTES,
+        DEPTH,
+        GEX,
+        GEX_STRIKES,
+        CHAIN_1M,
+        GAPS,
+        LEDGER,
+        DAILY,
+        GEXBOT,
+        API_USAGE,
+    )
+}
+
+EVENT_TABLES = {
+    "trade": TRADES,
+    "quote": QUOTES,
+    "option_quote": OPTION_QUOTES,
+    "book": DEPTH,
+    "gap": GAPS,
+}
+"""Where the events of a tape go, by tag; the kinds that are not named are not archived."""

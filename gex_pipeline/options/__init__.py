@@ -1,0 +1,1 @@
+"""Option mathematics on numpy columns, pure: prices, greeks, implied volatility, forwards, time."""

@@ -1,0 +1,120 @@
+"""Forwards and the interest rate that option prices imply, by put-call parity.
+
+C - P = df (F - K) holds for European options at every strike. The forward comes from the strikes
+where call and put are worth about the same, the rate from the slope over many strikes. American
+options obey parity only nearly: their forward is used, their slope never.
+"""
+
+import math
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from gex_pipeline.market.arrays import Bools, Floats
+
+Method = Literal["parity", "sibling", "neighbour", "rate", "zero"]
+
+
+class ParityRule(msgspec.Struct, frozen=True, kw_only=True):
+    """How many quotes a parity forward needs and when it is refused."""
+
+    strikes: int
+    """Take this many strikes with the smallest |C - P|."""
+    strikes_min: int
+    spread_max: float
+    """Widest usable ask - bid, as a share of the mid."""
+    mad_max: float
+    """Largest median |f - F| as a share of spot."""
+    carry_base: float
+    carry_per_year: float
+    """Refused when |log(F/S)| is above base + per_year * t."""
+
+
+class Forward(msgspec.Struct, frozen=True, kw_only=True):
+    """The forward of one expiry and root, and how it came about."""
+
+    value: float
+    """Index points."""
+    method: Method
+    reason: str = ""
+    """Why parity gave nothing: quotes:n, dispersion:x, absurd:F, one_side; "" for parity."""
+    strikes: int = 0
+    mad: float | None = None
+    """Median |f - F| over the strikes used, points."""
+
+
+class ParityQuotes(msgspec.Struct, frozen=True, eq=False):
+    """Calls and puts of one expiry and root, strike by strike, ascending."""
+
+    strike: Floats
+    call_mid: Floats
+    put_mid: Floats
+    call_spread: Floats
+    """ask - bid."""
+    put_spread: Floats
+    two_sided: Bools
+    """Both the call and the put have a usable bid and ask."""
+
+
+def parity_forward(
+    quotes: ParityQuotes, spot: float, t: float, df: float, rule: ParityRule
+) -> Forward | str:
+    """Return the forward as the median of K + (C - P)/df, or the reason why there is none.
+
+    The strikes are those with the smallest |C - P| and not the smallest |K - S|: with a stale spot
+    the latter would pick one side only.
+    """
+    tight = (quotes.call_spread <= rule.spread_max * quotes.call_mid) & (
+        quotes.put_spread <= rule.spread_max * quotes.put_mid
+    )
+    usable = np.flatnonzero(quotes.two_sided & tight)
+    if usable.size < rule.strikes_min:
+        return f"quotes:{usable.size}"
+    gap = quotes.call_mid[usable] - quotes.put_mid[usable]
+    nearest = np.argsort(np.abs(gap), kind="stable")[: rule.strikes]
+    strike = quotes.strike[usable[nearest]]
+    candidates = strike + gap[nearest] / df
+    value = float(np.median(candidates))
+    mad = float(np.median(np.abs(candidates - value)))
+    if mad > rule.mad_max * spot:
+        return f"dispersion:{mad / spot:.5f}"
+    if not (value > 0 and abs(math.log(value / spot)) <= rule.carry_base + rule.carry_per_year * t):
+        return f"absurd:{value:.2f}"
+    if not strike.min() <= value <= strike.max():
+        return "one_side"
+    return Forward(value=value, method="parity", strikes=int(strike.size), mad=mad)
+
+
+def parity_rate(quotes: ParityQuotes, spot: float, t: float, window: float, least: int) -> float:
+    """Return -log(D)/t, D being minus the least-squares slope of C - P on the strike; else NaN.
+
+    Uses the strikes with |log(K/S)| <= window; at least `least` of them. European options only.
+    """
+    near = quotes.two_sided & (np.abs(np.log(quotes.strike / spot)) <= window)
+    if np.count_nonzero(near) < least:
+        return math.nan
+    strike = quotes.strike[near]
+    gap = quotes.call_mid[near] - quotes.put_mid[near]
+    centred = strike - strike.mean()
+    discount = -float(centred @ (gap - gap.mean())) / float(centred @ centred)
+    return -math.log(discount) / t if discount > 0 else math.nan
+
+
+def carry_gap(t: Floats, log_carry: Floats, rate: float) -> float | None:
+    """Return how far spot stands from the options' own view of it, as a log; None without groups.
+
+    The median of log(F/S) - b t over the groups given, b their Theil-Sen slope over pairs more
+    than a day apart (at least three pairs, else b = `rate`). Not 0 means that spot and option
+    quotes are of different moments, or a dividend that carry does not model.
+    """
+    if not t.size:
+        return None
+    first, second = np.triu_indices(t.size, k=1)
+    span = t[second] - t[first]
+    apart = np.abs(span) > 1 / 365
+    slope = rate
+    if np.count_nonzero(apart) >= 3:
+        rise = log_carry[second] - log_carry[first]
+        slope = float(np.median(rise[apart] / span[apart]))
+    return float(np.median(log_carry - slope * t))

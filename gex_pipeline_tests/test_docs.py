@@ -1,0 +1,65 @@
+"""The documents say what the code does."""
+
+from pathlib import Path
+
+import click
+import pytest
+
+from gex_pipeline.cli import COMMANDS, gex
+from gex_pipeline.settings import PREFIXES, read, read_env_file, registry
+from gex_pipeline_tests.generate_docs import documents
+
+ROOT = Path(__file__).parents[1]
+
+
+def text_of(*names: str) -> str:
+    """Return the texts of those of the files that exist."""
+    return "\n".join(
+        (ROOT / name).read_text(encoding="utf-8") for name in names if (ROOT / name).exists()
+    )
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
+def test_generated_documents_are_up_to_date(path: Path) -> None:
+    """Made anew they are the same; else run python -m gex_pipeline_tests.generate_docs."""
+    assert path.read_text(encoding="utf-8") == documents()[path]
+
+
+@pytest.mark.parametrize("name", ["docs/settings.md", ".env.example"])
+def test_every_setting_is_documented(name: str) -> None:
+    """By name and meaning."""
+    text = text_of(name)
+
+    for setting in registry().values():
+        assert setting.name in text
+        assert setting.meaning in text
+
+
+def test_env_example_is_a_valid_env_file_with_every_mark_taken_off() -> None:
+    """A user who takes the marks off gets the defaults, and no secret comes with it."""
+    lines = text_of(".env.example").splitlines()
+    values = read_env_file(
+        "\n".join(
+            line[1:]
+            for line in lines
+            if line.startswith(tuple(f"#{prefix}" for prefix in PREFIXES))
+        )
+    )
+
+    assert read(values).problems == ()
+    assert all(not values.get(each.name) for each in registry().values() if each.secret)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_documented(name: str) -> None:
+    """README.md or docs/commands.md names it."""
+    assert f"gex {name}" in text_of("README.md", "docs/commands.md")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_helps_with_an_example(name: str) -> None:
+    """`gex COMMAND --help` shows how the command is called."""
+    command = gex.get_command(click.Context(gex), name)
+
+    assert command is not None
+    assert f"gex {name}" in (command.help or "")
