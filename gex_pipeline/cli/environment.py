@@ -20,6 +20,9 @@ class Environment(msgspec.Struct, frozen=True):
     file: Mapping[str, str]
     problems: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"Environment({len(self.own)} names, {len(self.file)} in .env)"  # values: secrets
+
     @property
     def merged(self) -> dict[str, str]:
         """Values by name, the process's own first."""

@@ -15,13 +15,14 @@ import numpy as np
 
 from gex_pipeline.market.arrays import Floats
 
-Evaluate = Callable[[float], tuple[float, float]]
-"""x -> (G without its factor S exp(x), dG/dS'), as profile.value."""
+Evaluate = Callable[[Floats], tuple[Floats, Floats]]
+"""x -> (G without its factor S exp(x), dG/dS') at each x, as profile.values."""
 
 _STEPS_MAX: Final = 2
 """A border wider than this many nodes is a dead zone: any root in it would be arbitrary."""
-_X_TOLERANCE: Final = 1e-14
-_ROUNDS: Final = 100
+_X_TOLERANCE: Final = 1e-9
+"""The steps are Newton's: after one this small the error is of its square."""
+_ROUNDS: Final = 60
 
 
 class Flip(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,14 +68,27 @@ def find_crossings(
     lobes = _without_noise(_lobes(g), gate)
     if not lobes:
         return Crossings(reason="no_exposure")
-    flips, dead = [], 0
-    for left, right in zip(lobes, lobes[1:], strict=False):
-        if right.first - left.last > _STEPS_MAX:
-            dead += 1
-            continue
-        flips.append(_flip(x[left.last], x[right.first], left.sign, evaluate, spot, grid_span))
-    reason = None if flips else "only_across_dead_zone" if dead else "no_crossing_in_range"
-    return Crossings(flips=tuple(flips), dead_zone_changes=dead, reason=reason)
+    borders = [(left.last, right.first) for left, right in zip(lobes, lobes[1:], strict=False)]
+    sharp = [border for border in borders if border[1] - border[0] <= _STEPS_MAX]
+    dead = len(borders) - len(sharp)
+    if not sharp:
+        reason = "only_across_dead_zone" if dead else "no_crossing_in_range"
+        return Crossings(dead_zone_changes=dead, reason=reason)
+    low, high = np.array(sharp).T
+    roots, slopes = _roots(x[low], x[high], g[low], g[high], evaluate)
+    flips = tuple(
+        Flip(
+            spot=spot * math.exp(root),
+            slope=slope,
+            dir="up" if rising else "down",
+            distance=root,
+            outside_grid=abs(root) > grid_span,
+        )
+        for root, slope, rising in zip(
+            roots.tolist(), slopes.tolist(), (g[low] < 0).tolist(), strict=True
+        )
+    )
+    return Crossings(flips=flips, dead_zone_changes=dead)
 
 
 def _lobes(g: Floats) -> list[_Lobe]:
@@ -110,36 +124,25 @@ def _removed(lobes: list[_Lobe], at: int) -> list[_Lobe]:
     return [*lobes[: at - 1], merged, *lobes[at + 2 :]]
 
 
-def _flip(
-    low: float, high: float, sign: int, evaluate: Evaluate, spot: float, grid_span: float
-) -> Flip:
-    x, slope = _root(float(low), float(high), sign, evaluate)
-    return Flip(
-        spot=spot * math.exp(x),
-        slope=slope,
-        dir="up" if sign < 0 else "down",
-        distance=x,
-        outside_grid=abs(x) > grid_span,
-    )
+def _roots(
+    low: Floats, high: Floats, g_low: Floats, g_high: Floats, evaluate: Evaluate
+) -> tuple[Floats, Floats]:
+    """Return the root in each bracket and dG/dS' there, by Newton's steps that never leave it.
 
-
-def _root(low: float, high: float, sign: int, evaluate: Evaluate) -> tuple[float, float]:
-    """Return the root in the bracket and dG/dS' there, by Newton's steps that never leave it.
-
-    `sign` is the profile's sign at `low`. dG/dx = S exp(x) (sum + x-derivative) and evaluate gives
-    dG/dS' = dG/dx / (S exp(x)), so sum / slope is the Newton step in x.
+    dG/dx = S exp(x) dG/dS', so the ratio of what `evaluate` returns is the Newton step in x.
     """
-    x = 0.5 * (low + high)
-    slope = 0.0
+    rising = g_low < 0
+    x = low - g_low * (high - low) / (g_high - g_low)
+    slope = np.zeros_like(x)
     for _ in range(_ROUNDS):
         total, slope = evaluate(x)
-        if total == 0:
-            break
-        low, high = (x, high) if (total > 0) == (sign > 0) else (low, x)
-        step = x - total / slope if slope else math.inf
-        moved = step if low < step < high else 0.5 * (low + high)
-        if abs(moved - x) <= _X_TOLERANCE:
-            x = moved
-            break
+        before_root = (total < 0) == rising
+        low, high = np.where(before_root, x, low), np.where(before_root, high, x)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            moved = np.where(total == 0, x, x - total / slope)
+        moved = np.where((moved >= low) & (moved <= high), moved, 0.5 * (low + high))
+        done = np.abs(moved - x) <= _X_TOLERANCE
         x = moved
+        if done.all():
+            break
     return x, slope

@@ -116,7 +116,7 @@ def _crossings(book: Book, weight: int, lines: Bools, scan: tuple[Floats, Floats
     return find_crossings(
         x,
         profile.dollars(sums[weight], book.chain.spot, x),
-        lambda at: profile.value(slope, d1, bell, at),
+        lambda at: profile.values(slope, d1, bell, at),
         book.chain.spot,
         book.convention.lobe_gate,
         book.convention.profile_span,

@@ -49,14 +49,20 @@ def scan(slope: Floats, d1: Floats, bells: Floats, start: Ints, x: Floats) -> Fl
     return total
 
 
-def value(slope: Floats, d1: Floats, bell: Floats, x: float) -> tuple[float, float]:
-    """Return the sum of the bells at `x` and its derivative times exp(-x), factor S left out.
+def values(slope: Floats, d1: Floats, bell: Floats, x: Floats) -> tuple[Floats, Floats]:
+    """Return (len(x),) the sum of the bells at each `x`, factor S exp(x) left out, and dG/dS' there.
 
-    Together: GEX = S exp(x) sum, and dGEX/dS' = sum (1 - a (a x + b)) of the same bells.
+    GEX = S exp(x) sum c e, and with dS' = S exp(x) dx its slope is sum c e (1 - a (a x + b)).
     """
-    z = slope * x + d1
-    height = bell * np.exp(-0.5 * z * z)
-    return float(height.sum()), float((height * (1 - slope * z)).sum())
+    z = x[:, np.newaxis] * slope + d1
+    height = z * z
+    height *= -0.5
+    np.exp(height, out=height)
+    height *= bell
+    z *= slope
+    np.subtract(1, z, out=z)
+    z *= height
+    return height.sum(axis=1), z.sum(axis=1)
 
 
 def dollars(total: Floats, spot: float, x: Floats) -> Floats:

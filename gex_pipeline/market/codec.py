@@ -86,11 +86,11 @@ def decode_json(data: bytes | str) -> Event:
     try:
         fields = _json_decoder.decode(data)
         tag = fields.pop("type", None)
-        kind = _kinds.get(tag)
+        kind = _kinds.get(str(tag))
         if kind is None:
             raise CodecError(f"kind {tag!r} is none of {', '.join(_kinds)}")
         return _event_from(kind, fields)
-    except (msgspec.DecodeError, msgspec.ValidationError, ValueError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise CodecError(str(error)) from error
 
 

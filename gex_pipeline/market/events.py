@@ -169,7 +169,16 @@ class Heartbeat(_Happened, frozen=True, kw_only=True, tag="heartbeat"):
 
 
 Event = Trade | Quote | OptionQuote | BookUpdate | Candle | ChainHeader | Gap | Heartbeat
-KINDS = (Trade, Quote, OptionQuote, BookUpdate, Candle, ChainHeader, Gap, Heartbeat)
+KINDS: tuple[type[Event], ...] = (
+    Trade,
+    Quote,
+    OptionQuote,
+    BookUpdate,
+    Candle,
+    ChainHeader,
+    Gap,
+    Heartbeat,
+)
 
 
 def tag_of(event: Event | type[Event]) -> str:

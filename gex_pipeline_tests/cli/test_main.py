@@ -145,6 +145,13 @@ def test_environment_is_the_process_over_the_file(
     assert sources == ["environment", ".env", "default"]
 
 
+def test_an_environment_shows_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It holds secrets as plain text, so its repr is only a count."""
+    monkeypatch.setenv("DISCORD_BOT_TOKEN", "canary-91d2")
+
+    assert "canary-91d2" not in repr(read_environment())
+
+
 def test_an_unreadable_env_file_is_told(tmp_path: Path) -> None:
     """Bytes that are no text are a problem with a cure, not a traceback."""
     (tmp_path / ".env").write_bytes(b"GEX_HOST=\xff\xfe")

@@ -33,7 +33,7 @@ def test_when_by_hand() -> None:
 
 
 def test_speed_one_never_drifts() -> None:
-    """After a hundred years at speed 1 not a nanosecond is missing, where floats lose 256."""
+    """After a hundred years at speed 1 not a nanosecond is missing; a float has steps of 1024."""
     century_ns = 100 * 365 * 86_400 * SECOND_NS + 1
 
     assert MarketClock(OPEN_NS, 0).now_ns(century_ns) == OPEN_NS + century_ns

@@ -1,0 +1,112 @@
+"""Synthetic option chains whose prices, greeks and volatilities agree: no real data in the project."""
+
+import datetime
+
+import numpy as np
+
+from gex_pipeline.market import sessions
+from gex_pipeline.market.arrays import Floats
+from gex_pipeline.market.chain import OptionChain
+from gex_pipeline.options import black76
+from gex_pipeline.options.time_to_expiry import years_to_expiry
+
+DAY = datetime.date(2025, 6, 2)
+ASOF_NS = sessions.et_ns(DAY, 10, 30)
+RATE = 0.045
+DIVIDEND = 0.013
+_DAILY, _WEEKLY = 10, 8
+
+
+def expiries(count: int, first: datetime.date = DAY) -> list[datetime.date]:
+    """Return trading days as an index lists them: ten days, eight Fridays, then monthly."""
+    days = [sessions.trading_day_on_or_after(first)]
+    while len(days) < min(count, _DAILY):
+        days.append(sessions.next_trading_day(days[-1]))
+    day = days[-1]
+    while len(days) < min(count, _DAILY + _WEEKLY):
+        day += datetime.timedelta(days=7 - (day.weekday() - 4) % 7)
+        days.append(sessions.settlement_date(day))
+    while len(days) < count:
+        day = sessions.standard_opex(day + datetime.timedelta(days=1))
+        days.append(day)
+    return days
+
+
+def smile(moneyness: Floats, years: Floats) -> Floats:
+    """Return a volatility for log(K/F): a skew that flattens with time, 0.06 to 1.2."""
+    slope = moneyness / np.sqrt(years + 0.02)
+    return np.clip(0.14 + 0.03 * np.sqrt(years) - 0.16 * slope + 0.25 * slope**2, 0.06, 1.2)
+
+
+def synthetic_chain(
+    contracts: int = 2000,
+    dates: int = 8,
+    *,
+    spot: float = 6000.0,
+    seed: int = 1,
+    tick: float = 0.05,
+    symbol: str = "SPX",
+) -> OptionChain:
+    """Return a chain of SPXW (or the symbol's own root) of about `contracts` rows.
+
+    Mids are Black-76 prices at F = S exp((r - q) T), rounded outwards to the tick; the vendor's
+    volatility is exact and its gamma printed to four decimals, as vendors do.
+    """
+    rng = np.random.default_rng(seed)
+    root = "SPXW" if symbol == "SPX" else symbol
+    per_date = max(contracts // (2 * dates), 1)
+    days = expiries(dates)
+    settle = np.array([sessions.settlement_ns(root, day) for day in days])
+    years = np.repeat(years_to_expiry(settle, ASOF_NS, 5.0).years, per_date)
+    expiry = np.repeat(np.array(days, dtype="datetime64[D]"), per_date)
+    step = 5.0 if spot > 1000 else 1.0
+    ladder = (np.arange(per_date) - per_date // 2) * step + step * round(spot / step)
+    strike = np.tile(ladder, dates)
+    forward = spot * np.exp((RATE - DIVIDEND) * years)
+    iv = smile(np.log(strike / forward), years)
+    gamma = black76.gamma(forward, strike, years, RATE, iv) * (forward / spot) ** 2
+    bid, ask = _quotes(rng, forward, strike, years, iv, tick)
+    width = 0.02 + 0.05 * np.sqrt(years)
+    interest = np.exp(-0.5 * (np.log(strike / spot) / (2 * width)) ** 2)
+    size = (2, strike.size)
+    oi = rng.poisson(3000 * interest * rng.gamma(0.6, 1.6, size=size)).astype(np.float64)
+    volume = rng.poisson(900 * interest * rng.gamma(0.4, 2.0, size=size)).astype(np.float64)
+    both = np.concatenate
+    return OptionChain(
+        symbol=symbol,
+        source="synthetic",
+        spot=spot,
+        ts_source_ns=ASOF_NS + 15 * 60 * sessions.SECOND_NS,
+        root=np.full(2 * strike.size, root),
+        expiry=both((expiry, expiry)),
+        right=np.repeat(np.array([1, -1]), strike.size),
+        strike=both((strike, strike)),
+        bid=bid.ravel(),
+        ask=ask.ravel(),
+        iv=both((iv, iv)),
+        gamma=np.round(both((gamma, gamma)), 4),
+        open_interest=oi.ravel(),
+        volume=volume.ravel(),
+        ts_quote_ns=np.zeros(2 * strike.size, dtype=np.int64),
+        settlement=np.full(2 * strike.size, ""),
+    )
+
+
+def _quotes(
+    rng: np.random.Generator,
+    forward: Floats,
+    strike: Floats,
+    years: Floats,
+    iv: Floats,
+    tick: float,
+) -> tuple[Floats, Floats]:
+    """Return (2, rows) bids and asks around the fair prices of calls and puts."""
+    price = np.stack(
+        [
+            black76.price(forward, strike, years, RATE, iv, np.full(strike.size, right))
+            for right in (1.0, -1.0)
+        ]
+    )
+    half = tick * (0.5 + rng.integers(0, 3, size=price.shape)) + 0.002 * price
+    bid = np.maximum(np.floor((price - half) / tick), 0) * tick
+    return np.round(bid, 4), np.round(np.ceil((price + half) / tick) * tick, 4)
