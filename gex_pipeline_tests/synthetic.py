@@ -66,11 +66,8 @@ def synthetic_chain(
     iv = smile(np.log(strike / forward), years)
     gamma = black76.gamma(forward, strike, years, RATE, iv) * (forward / spot) ** 2
     bid, ask = _quotes(rng, forward, strike, years, iv, tick)
-    width = 0.02 + 0.05 * np.sqrt(years)
-    interest = np.exp(-0.5 * (np.log(strike / spot) / (2 * width)) ** 2)
-    size = (2, strike.size)
-    oi = rng.poisson(3000 * interest * rng.gamma(0.6, 1.6, size=size)).astype(np.float64)
-    volume = rng.poisson(900 * interest * rng.gamma(0.4, 2.0, size=size)).astype(np.float64)
+    oi = _contracts(rng, np.log(strike / spot), years, mean=2500, spread=1.0)
+    volume = _contracts(rng, np.log(strike / spot), years, mean=700, spread=0.5)
     both = np.concatenate
     return OptionChain(
         symbol=symbol,
@@ -90,6 +87,17 @@ def synthetic_chain(
         ts_quote_ns=np.zeros(2 * strike.size, dtype=np.int64),
         settlement=np.full(2 * strike.size, ""),
     )
+
+
+def _contracts(
+    rng: np.random.Generator, moneyness: Floats, years: Floats, mean: float, spread: float
+) -> Floats:
+    """Return (2, rows) counts: calls gather above spot, puts below and wider, both lumpy."""
+    width = spread * (0.02 + 0.07 * np.sqrt(years))
+    calls = np.exp(-0.5 * ((moneyness - 0.6 * width) / width) ** 2)
+    puts = 1.1 * np.exp(-0.5 * ((moneyness + 1.1 * width) / (1.4 * width)) ** 2)
+    lumps = rng.gamma(2.0, 0.5, size=(2, moneyness.size))
+    return rng.poisson(mean * lumps * np.stack((calls, puts))).astype(np.float64)
 
 
 def _quotes(

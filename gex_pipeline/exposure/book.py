@@ -8,6 +8,7 @@ import numpy as np
 from gex_pipeline.exposure import profile
 from gex_pipeline.exposure.chain import Chain
 from gex_pipeline.exposure.convention import Convention
+from gex_pipeline.exposure.coverage import Evidence, gather_evidence
 from gex_pipeline.exposure.greeks import (
     LineExposure,
     LineGreeks,
@@ -15,7 +16,9 @@ from gex_pipeline.exposure.greeks import (
     line_greeks,
     sensitivities,
 )
+from gex_pipeline.exposure.levels import ExpectedMove, find_expected_move
 from gex_pipeline.exposure.smile import Smile
+from gex_pipeline.exposure.tallies import Tallies, tally
 from gex_pipeline.market.arrays import Bools, Floats, Ints
 
 WEIGHTS: Final = ("open_interest", "volume")
@@ -40,6 +43,9 @@ class Book(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Scan nodes; the inner half is the profile."""
     scan: Floats
     """(W, G, nodes): the profile of each group, factor S exp(x) left out."""
+    tallies: Tallies
+    evidence: Evidence
+    expected_move: ExpectedMove | None
 
 
 def make_book(
@@ -54,7 +60,7 @@ def make_book(
     start = np.searchsorted(greeks.group, np.arange(len(chain.groups) + 1))
     x = profile.nodes(convention.scan_span, 2 * profile_nodes - 1)
     bells = np.stack([exposure.bell for exposure in exposures])
-    columns = np.stack([getattr(exposure, name) for exposure in exposures for name in _SUMS])
+    columns = [getattr(exposure, name) for exposure in exposures for name in _SUMS]
     return Book(
         chain=chain,
         smile=smile,
@@ -65,11 +71,14 @@ def make_book(
         sums=_group_sums(columns, start).reshape(len(WEIGHTS), len(_SUMS), -1),
         x=x,
         scan=profile.scan(greeks.slope, greeks.d1, bells, start, x),
+        tallies=tally(chain),
+        evidence=gather_evidence(chain, smile, convention),
+        expected_move=find_expected_move(chain, smile),
     )
 
 
 def scope_scan(
-    book: Book, groups: Bools, lines: Bools, known: dict[bytes, Floats]
+    book: Book, groups: Bools, lines: slice | Ints, known: dict[bytes, Floats]
 ) -> tuple[Floats, Floats]:
     """Return nodes and (W, nodes) sums of the scope's own scan: finer where it is one date alone.
 
@@ -88,10 +97,11 @@ def scope_scan(
     return x, known[key]
 
 
-def _group_sums(columns: Floats, start: Ints) -> Floats:
-    """Return (rows, G): each group's sum; reduceat alone would repeat a line for an empty group."""
-    sums = np.zeros((columns.shape[0], start.size - 1))
+def _group_sums(columns: list[Floats], start: Ints) -> Floats:
+    """Return (columns, G): each group's sum; reduceat alone would repeat a line for an empty group."""
+    sums = np.zeros((len(columns), start.size - 1))
     filled = np.flatnonzero(start[1:] > start[:-1])
     if filled.size:
-        sums[:, filled] = np.add.reduceat(columns, start[filled], axis=1)
+        for row, column in zip(sums, columns, strict=True):
+            row[filled] = np.add.reduceat(column, start[filled])
     return sums

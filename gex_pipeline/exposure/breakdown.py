@@ -3,18 +3,19 @@
 import msgspec
 import numpy as np
 
-from gex_pipeline.exposure import levels
 from gex_pipeline.exposure.chain import CALL, PUT, Chain
+from gex_pipeline.exposure.scopes import lines_of
 from gex_pipeline.exposure.smile import Smile
 from gex_pipeline.exposure.snapshot import ExpiryRow, StrikeRow
+from gex_pipeline.exposure.tallies import Tallies
 from gex_pipeline.market.arrays import Bools, Floats, Ints
 
 
 class LineGex(msgspec.Struct, frozen=True, eq=False):
     """Exposure of some lines of a chain under one weight, $ per 1%."""
 
-    line: Ints
-    """(N,) index into the chain's lines, ascending."""
+    strike_id: Ints
+    """(N,) the line's place among the chain's strikes."""
     call: Floats
     """(N,) never negative."""
     put: Floats
@@ -38,27 +39,23 @@ class ByStrike(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 
 def sum_by_strike(chain: Chain, groups: Bools, gex: tuple[LineGex, ...]) -> ByStrike:
-    """Return the sums of the scope's `groups`, (G,); `gex` holds one entry per weight."""
+    """Return the sums over the scope's `groups`, (G,); `gex` holds its lines, one entry a weight."""
     count = chain.strikes.size
-    in_scope = groups[chain.group]
-    every = chain.strike_id[in_scope]
+    lines = lines_of(chain.group_start, groups)
+    at = chain.strike_id[lines]
 
-    def of_all(column: Floats) -> Floats:
-        return np.bincount(every, weights=column[in_scope], minlength=count)
-
-    def of_lines(line: Ints, column: Floats) -> Floats:
-        inside = in_scope[line]
-        return np.bincount(chain.strike_id[line[inside]], weights=column[inside], minlength=count)
+    def total(strike_id: Ints, column: Floats) -> Floats:
+        return np.bincount(strike_id, weights=column, minlength=count)
 
     return ByStrike(
         strikes=chain.strikes,
-        listed=np.bincount(every, minlength=count) > 0,
-        call_gex=tuple(of_lines(g.line, g.call) for g in gex),
-        put_gex=tuple(of_lines(g.line, -g.put) for g in gex),
-        call_oi=of_all(chain.open_interest[CALL]),
-        put_oi=of_all(chain.open_interest[PUT]),
-        call_volume=of_all(chain.volume[CALL]),
-        put_volume=of_all(chain.volume[PUT]),
+        listed=np.bincount(at, minlength=count) > 0,
+        call_gex=tuple(total(one.strike_id, one.call) for one in gex),
+        put_gex=tuple(-total(one.strike_id, one.put) for one in gex),
+        call_oi=total(at, chain.open_interest[CALL, lines]),
+        put_oi=total(at, chain.open_interest[PUT, lines]),
+        call_volume=total(at, chain.volume[CALL, lines]),
+        put_volume=total(at, chain.volume[PUT, lines]),
     )
 
 
@@ -80,44 +77,41 @@ def strike_rows(by_strike: ByStrike) -> tuple[StrikeRow, ...]:
 
 
 def expiry_rows(
-    chain: Chain, smile: Smile | None, groups: Bools, sums: Floats
+    chain: Chain, smile: Smile | None, tallies: Tallies, groups: Bools, sums: Floats
 ) -> tuple[ExpiryRow, ...]:
     """Return a row per expiry and root of the scope; `sums` is (W, 2, G), call and put GEX.
 
     Without a smile (another tool's convention) the rows have no forward and no years.
     """
-    net = sums.sum(axis=1)
-    gross = sums[0, 0] - sums[0, 1]
-    total = float(gross[groups].sum())
+    call, put = sums[0]
+    total = float((call - put)[groups].sum())
+    columns = (tallies.contracts, call, put, *sums.sum(axis=1))
+    numbers = zip(*(column.tolist() for column in columns), strict=True)
     return tuple(
-        _expiry_row(chain, smile, int(g), sums, net, float(gross[g]) / total if total else None)
-        for g in np.flatnonzero(groups)
-    )
-
-
-def _expiry_row(
-    chain: Chain, smile: Smile | None, g: int, sums: Floats, net: Floats, share: float | None
-) -> ExpiryRow:
-    group, forward = chain.groups[g], smile.forwards[g] if smile else None
-    lines = slice(chain.group_start[g], chain.group_start[g + 1])
-    return ExpiryRow(
-        expiry=group.expiry,
-        root=group.root,
-        settle_ns=group.settle_ns,
-        years=float(smile.years[g]) if smile else None,
-        contracts=int(np.count_nonzero(chain.listed[:, lines])),
-        forward=forward.value if forward else None,
-        forward_method=forward.method if forward else None,
-        forward_reason=(forward.reason or None) if forward else None,
-        call_gex=float(sums[0, 0, g]),
-        put_gex=float(sums[0, 1, g]),
-        net_gex=float(net[0, g]),
-        net_gex_volume=float(net[1, g]),
-        share=share,
-        max_pain=levels.max_pain(
-            chain.strike[lines],
-            chain.open_interest[CALL, lines],
-            chain.open_interest[PUT, lines],
-            chain.spot,
-        ),
+        ExpiryRow(
+            expiry=group.expiry,
+            root=group.root,
+            settle_ns=group.settle_ns,
+            years=float(smile.years[g]) if smile else None,
+            contracts=int(contracts),
+            forward=forward.value if forward else None,
+            forward_method=forward.method if forward else None,
+            forward_reason=(forward.reason or None) if forward else None,
+            call_gex=call_gex,
+            put_gex=put_gex,
+            net_gex=net,
+            net_gex_volume=net_volume,
+            share=(call_gex - put_gex) / total if total else None,
+            max_pain=tallies.max_pain[g],
+        )
+        for g, (group, forward, inside, (contracts, call_gex, put_gex, net, net_volume)) in enumerate(
+            zip(
+                chain.groups,
+                smile.forwards if smile else (None,) * len(chain.groups),
+                groups.tolist(),
+                numbers,
+                strict=True,
+            )
+        )
+        if inside
     )

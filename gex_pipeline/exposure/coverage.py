@@ -12,7 +12,9 @@ import numpy as np
 
 from gex_pipeline.exposure.chain import CALL, PUT, AsofRule, Chain
 from gex_pipeline.exposure.convention import Convention
+from gex_pipeline.exposure.scopes import lines_of
 from gex_pipeline.exposure.smile import NEAR_MONEY, NONE, OWN, SHORT_YEARS, VENDOR, Smile
+from gex_pipeline.exposure.tallies import per_group
 from gex_pipeline.market.arrays import Bools, Floats, Ints
 from gex_pipeline.options.black76 import INV_SQRT_2PI
 from gex_pipeline.options.forward import carry_gap
@@ -24,7 +26,7 @@ LOW: Final = 0.2
 REASON_BELOW: Final = 0.8
 _VENDOR_WORTH: Final = 0.7
 _VENDOR_WORTH_AMERICAN: Final = 0.9
-_BORROWED_FORWARD_WORTH: Final = 0.5
+_FORWARD_WORTH: Final = {"parity": 1.0, "sibling": 0.5, "neighbour": 0.5}
 _BAND_SCALE: Final = 0.15
 _GAP_SCALE: Final = 0.005
 _NO_GAP: Final = 0.5
@@ -47,7 +49,7 @@ class Factors(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def product(self) -> float:
         """The confidence."""
-        return math.prod(msgspec.structs.astuple(self))
+        return float(math.prod(msgspec.structs.astuple(self)))
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -104,43 +106,97 @@ class Coverage(msgspec.Struct, frozen=True, kw_only=True):
     """The factors below 0.8."""
 
 
-def measure_coverage(
-    chain: Chain, smile: Smile, scope: Bools, convention: Convention, feed: float = 1.0
-) -> Coverage:
+class Evidence(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """What each group says of its own quotes, (G,) unless said; scopes only sum over it."""
+
+    chain: Chain
+    smile: Smile
+    oi: Floats
+    """(3, G) open interest in the window, by source of the volatility: NONE, OWN, VENDOR."""
+    greeks_worth: Floats
+    """The same, each contract counted by what its source is worth."""
+    forward_worth: Floats
+    excluded_contracts: Floats
+    excluded_oi: Floats
+    expired_contracts: int
+    expired_oi: float
+    near: Ints
+    """(P,) lines within 5% of their forward."""
+    near_start: Ints
+    """(G + 1,) the first of them in each group."""
+    near_two_sided: Bools
+    """(P,) their out-of-the-money side has a usable bid and ask."""
+    near_blur: Floats
+    """(P,) half the spread as a share of volatility; NaN where not two-sided."""
+    near_oi: Floats
+    """(P,)"""
+
+
+def gather_evidence(chain: Chain, smile: Smile, convention: Convention) -> Evidence:
+    """Return the evidence of all groups of a chain."""
+    count = len(chain.groups)
+    oi = chain.open_interest.sum(axis=0)
+    window = np.abs(np.log(chain.strike / chain.spot)) <= convention.window
+    key = chain.group + count * smile.iv_source
+    by_source = np.bincount(key, weights=oi * window, minlength=3 * count).reshape(3, count)
+    european = np.array([group.european for group in chain.groups], dtype=bool)
+    vendor = np.where(european, _VENDOR_WORTH, _VENDOR_WORTH_AMERICAN)
+    worth = np.array([_FORWARD_WORTH.get(f.method, 0.0) if f else 0.0 for f in smile.forwards])
+    excluded = chain.listed & (smile.iv_source == NONE)
+    expired = chain.listed & ~smile.live[chain.group]
+    with np.errstate(invalid="ignore"):
+        near = np.flatnonzero(np.abs(smile.log_moneyness) <= NEAR_MONEY)
+    two_sided, blur = _near_quotes(chain, smile, near)
+    return Evidence(
+        chain=chain,
+        smile=smile,
+        oi=by_source,
+        greeks_worth=by_source[OWN] + vendor * by_source[VENDOR],
+        forward_worth=worth * by_source.sum(axis=0),
+        excluded_contracts=per_group(chain, excluded.sum(axis=0)),
+        excluded_oi=per_group(chain, (chain.open_interest * excluded).sum(axis=0)),
+        expired_contracts=int(np.count_nonzero(expired)),
+        expired_oi=float(chain.open_interest[expired].sum()),
+        near=near,
+        near_start=np.searchsorted(near, chain.group_start),
+        near_two_sided=two_sided,
+        near_blur=blur,
+        near_oi=oi[near],
+    )
+
+
+def measure_coverage(evidence: Evidence, scope: Bools, feed: float = 1.0) -> Coverage:
     """Return the coverage of the groups in `scope`, (G,).
 
     `feed` is 0 when a feeding tape is silent or frozen, else the share of complete chain windows;
     a file's is 1.
     """
-    in_scope = scope[chain.group]
-    window = in_scope & (np.abs(np.log(chain.strike / chain.spot)) <= convention.window)
-    oi = chain.open_interest.sum(axis=0)
-    shares = _shares(oi, window, smile.iv_source)
-    near = _near(chain, smile, scope)
-    age_s = _median_age_s(chain, near) if chain.live else None
-    iv_band = _iv_band(chain, smile, near, oi)
+    chain, smile = evidence.chain, evidence.smile
+    none, own, vendor = evidence.oi[:, scope].sum(axis=1).tolist()
+    total = none + own + vendor
+    near = _near(evidence, scope)
+    age_s = _median_age_s(chain, evidence.near[near]) if chain.live else None
+    blur = evidence.near_blur[near]
+    iv_band = _lower_median(blur, evidence.near_oi[near])
     gap = _gap(chain, smile, scope)
     factors = Factors(
-        greeks=_greeks_factor(chain, smile, oi, window),
-        forward=_forward_factor(chain, smile, oi, window),
-        two_sided=_two_sided_share(chain, smile, near),
+        greeks=_ratio(float(evidence.greeks_worth[scope].sum()), total),
+        forward=_ratio(float(evidence.forward_worth[scope].sum()), total),
+        two_sided=_ratio(np.count_nonzero(evidence.near_two_sided[near]), blur.size),
         band=0.0 if iv_band is None else 1 / (1 + (iv_band / _BAND_SCALE) ** 2),
         sync=_NO_GAP if gap is None else math.exp(-((gap / _GAP_SCALE) ** 2)),
         quote_time=_quote_time_factor(chain.asof_rule, age_s),
         feed=feed,
     )
-    listed = chain.listed & in_scope
-    excluded = listed & (smile.iv_source == NONE)
-    expired = chain.listed & ~smile.live[chain.group]
     return Coverage(
-        oi_own=shares[OWN],
-        oi_vendor=shares[VENDOR],
-        oi_none=shares[NONE],
-        no_oi=not oi[window].any(),
-        excluded_contracts=int(np.count_nonzero(excluded)),
-        excluded_oi=float(chain.open_interest[excluded].sum()),
-        expired_contracts=int(np.count_nonzero(expired)),
-        expired_oi=float(chain.open_interest[expired].sum()),
+        oi_own=_ratio(own, total),
+        oi_vendor=_ratio(vendor, total),
+        oi_none=_ratio(none, total),
+        no_oi=total == 0,
+        excluded_contracts=int(evidence.excluded_contracts[scope].sum()),
+        excluded_oi=float(evidence.excluded_oi[scope].sum()),
+        expired_contracts=evidence.expired_contracts,
+        expired_oi=evidence.expired_oi,
         forwards=_forward_counts(chain, smile, scope),
         rate=smile.rate.value,
         rate_source=smile.rate.source,
@@ -148,7 +204,7 @@ def measure_coverage(
         iv_band=iv_band,
         quote_age_s=age_s,
         asof_rule=chain.asof_rule,
-        floored=tuple(_name(chain, g) for g in np.flatnonzero(smile.floored & scope)),
+        floored=tuple(_name(chain, g) for g in np.flatnonzero(smile.floored & scope).tolist()),
         duplicates=chain.duplicates,
         dropped=chain.dropped,
         factors=factors,
@@ -162,74 +218,43 @@ def confidence_level(confidence: float) -> ConfidenceLevel:
     return "high" if confidence >= HIGH else "low" if confidence >= LOW else "unusable"
 
 
-def _shares(oi: Floats, window: Bools, source: Ints) -> list[float]:
-    sums = np.bincount(source[window], weights=oi[window], minlength=3)
-    total = sums.sum()
-    return (sums / total if total > 0 else np.zeros(3)).tolist()
+def _ratio(part: float, total: float) -> float:
+    return part / total if total > 0 else 0.0
 
 
-def _greeks_factor(chain: Chain, smile: Smile, oi: Floats, window: Bools) -> float:
-    european = np.array([group.european for group in chain.groups])[chain.group]
-    vendor = np.where(european, _VENDOR_WORTH, _VENDOR_WORTH_AMERICAN)
-    worth = np.where(smile.iv_source == OWN, 1.0, np.where(smile.iv_source == VENDOR, vendor, 0.0))
-    return _weighted_mean(worth[window], oi[window])
+def _near_quotes(chain: Chain, smile: Smile, near: Ints) -> tuple[Bools, Floats]:
+    """Return which near lines are two-sided out of the money, and their blur of volatility."""
+    side = np.where(smile.log_moneyness[near] >= 0, CALL, PUT)
+    two_sided = smile.two_sided[side, near]
+    at, iv = chain.group[near], smile.iv[near]
+    stdev = iv * np.sqrt(smile.years)[at]
+    d1 = stdev / 2 - smile.log_moneyness[near] / stdev
+    forward = (smile.df * smile.forward)[at]
+    vega = forward * np.exp(-0.5 * d1 * d1) * INV_SQRT_2PI * stdev
+    half_spread = (chain.ask[side, near] - chain.bid[side, near]) / 2
+    blur = half_spread / np.maximum(vega, np.finfo(np.float64).tiny)
+    return two_sided, np.where(two_sided, blur, np.nan)
 
 
-def _forward_factor(chain: Chain, smile: Smile, oi: Floats, window: Bools) -> float:
-    worth_of = {
-        "parity": 1.0,
-        "sibling": _BORROWED_FORWARD_WORTH,
-        "neighbour": _BORROWED_FORWARD_WORTH,
-    }
-    worth = np.array([worth_of.get(f.method, 0.0) if f else 0.0 for f in smile.forwards])
-    return _weighted_mean(worth[chain.group][window], oi[window])
-
-
-def _weighted_mean(values: Floats, weights: Floats) -> float:
-    total = float(weights.sum())
-    return float((values * weights).sum()) / total if total > 0 else 0.0
-
-
-def _near(chain: Chain, smile: Smile, scope: Bools) -> Ints:
-    """Return the near-money lines of the scope's groups within 45 days.
+def _near(evidence: Evidence, scope: Bools) -> slice | Ints:
+    """Return which of the near lines judge the scope: those of its groups within 45 days.
 
     A scope that starts later is judged by its first expiry: it has no nearer quotes to be judged by.
     """
-    years = smile.years[scope]
-    horizon = max(SHORT_YEARS, float(years.min())) if years.size else SHORT_YEARS
-    groups = scope & (smile.years <= horizon)
-    with np.errstate(invalid="ignore"):
-        close = np.abs(smile.log_moneyness) <= NEAR_MONEY
-    return np.flatnonzero(groups[chain.group] & close)
+    years = evidence.smile.years
+    horizon = max(SHORT_YEARS, float(years[scope].min(initial=np.inf)))
+    return lines_of(evidence.near_start, scope & (years <= horizon))
 
 
-def _otm_side(smile: Smile, line: Ints) -> Ints:
-    return np.where(smile.log_moneyness[line] >= 0, CALL, PUT)
-
-
-def _two_sided_share(chain: Chain, smile: Smile, near: Ints) -> float:
-    if not near.size:
-        return 0.0
-    return float(smile.two_sided[_otm_side(smile, near), near].mean())
-
-
-def _iv_band(chain: Chain, smile: Smile, near: Ints, oi: Floats) -> float | None:
-    """Return the OI-weighted lower median of half the spread over vega times volatility."""
-    side = _otm_side(smile, near)
-    usable = smile.two_sided[side, near] & ~np.isnan(smile.iv[near])
-    near, side = near[usable], side[usable]
-    at, iv = chain.group[near], smile.iv[near]
-    stdev = iv * np.sqrt(smile.years[at])
-    d1 = stdev / 2 - smile.log_moneyness[near] / stdev
-    vega = smile.df[at] * smile.forward[at] * np.exp(-0.5 * d1 * d1) * INV_SQRT_2PI * stdev
-    half_spread = (chain.ask[side, near] - chain.bid[side, near]) / 2
-    weight = oi[near]
-    if not weight.any():
+def _lower_median(values: Floats, weights: Floats) -> float | None:
+    """Return the weighted lower median of the known values; None without weight."""
+    known = ~np.isnan(values)
+    values, weights = values[known], weights[known]
+    if not weights.any():
         return None
-    blur = half_spread / np.maximum(vega, np.finfo(np.float64).tiny)
-    order = np.argsort(blur, kind="stable")
-    reached = np.searchsorted(np.cumsum(weight[order]), weight.sum() / 2)
-    return float(blur[order[min(reached, order.size - 1)]])
+    order = np.argsort(values, kind="stable")
+    reached = np.searchsorted(np.cumsum(weights[order]), weights.sum() / 2)
+    return float(values[order[min(int(reached), order.size - 1)]])
 
 
 def _gap(chain: Chain, smile: Smile, scope: Bools) -> float | None:
@@ -255,7 +280,7 @@ def _quote_time_factor(rule: AsofRule, age_s: float | None) -> float:
 
 
 def _forward_counts(chain: Chain, smile: Smile, scope: Bools) -> Forwards:
-    found = [(g, smile.forwards[g]) for g in np.flatnonzero(scope)]
+    found = [(g, smile.forwards[g]) for g in np.flatnonzero(scope).tolist()]
     methods = [forward.method for _, forward in found if forward]
     return Forwards(
         parity=methods.count("parity"),

@@ -8,24 +8,24 @@ the number of crossings depend on the grid.
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Final, Literal
 
 import msgspec
 import numpy as np
 
-from gex_pipeline.market.arrays import Floats
+from gex_pipeline.market.arrays import Floats, Ints
 
-Evaluate = Callable[[Floats], tuple[Floats, Floats]]
-"""x -> (G without its factor S exp(x), dG/dS') at each x, as profile.values."""
+Evaluate = Callable[[Ints, Floats], tuple[Floats, Floats]]
+"""(curve, x) -> (G without its factor S exp(x), dG/dS') of that curve at each x."""
 
 _STEPS_MAX: Final = 2
 """A border wider than this many nodes is a dead zone: any root in it would be arbitrary."""
-_X_TOLERANCE: Final = 1e-9
-"""The steps are Newton's: after one this small the error is of its square."""
+_X_TOLERANCE: Final = 1e-12
 _ROUNDS: Final = 60
 
 
-class Flip(msgspec.Struct, frozen=True, kw_only=True):
+class Flip(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One crossing of zero."""
 
     spot: float
@@ -54,41 +54,63 @@ class Crossings(msgspec.Struct, frozen=True, kw_only=True):
         return min(self.flips, key=lambda flip: (abs(flip.distance), flip.distance), default=None)
 
 
-class _Lobe(msgspec.Struct):
+class _Lobe(msgspec.Struct, gc=False):
     first: int
     last: int
-    sign: int
     peak: float
 
 
 def find_crossings(
-    x: Floats, g: Floats, evaluate: Evaluate, spot: float, gate: float, grid_span: float
-) -> Crossings:
-    """Return the crossings of the profile `g` (any positive factor left out) over the nodes `x`."""
-    lobes = _without_noise(_lobes(g), gate)
-    if not lobes:
-        return Crossings(reason="no_exposure")
-    borders = [(left.last, right.first) for left, right in zip(lobes, lobes[1:], strict=False)]
-    sharp = [border for border in borders if border[1] - border[0] <= _STEPS_MAX]
-    dead = len(borders) - len(sharp)
-    if not sharp:
-        reason = "only_across_dead_zone" if dead else "no_crossing_in_range"
-        return Crossings(dead_zone_changes=dead, reason=reason)
-    low, high = np.array(sharp).T
-    roots, slopes = _roots(x[low], x[high], g[low], g[high], evaluate)
-    flips = tuple(
-        Flip(
-            spot=spot * math.exp(root),
-            slope=slope,
-            dir="up" if rising else "down",
-            distance=root,
-            outside_grid=abs(root) > grid_span,
+    x: Floats, curves: Floats, evaluate: Evaluate, spot: float, gate: float, grid_span: float
+) -> list[Crossings]:
+    """Return the crossings of each of the `curves`, (W, nodes), over the same nodes `x`.
+
+    A positive factor of a curve does not matter; roots of all curves are polished together.
+    """
+    borders = [_borders(_without_noise(_lobes(g), gate)) for g in curves]
+    sharp = [(w, *border) for w, pairs in enumerate(borders) for border in pairs or () if _sharp(border)]
+    flips: list[list[Flip]] = [[] for _ in borders]
+    if sharp:
+        curve, left, right = np.array(sharp).T
+        roots, slopes = _roots(
+            x[left], x[right], curves[curve, left], curves[curve, right], partial(evaluate, curve)
         )
-        for root, slope, rising in zip(
-            roots.tolist(), slopes.tolist(), (g[low] < 0).tolist(), strict=True
-        )
+        rising = curves[curve, left] < 0
+        columns = (curve, roots, slopes, rising)
+        for w, root, slope, up in zip(*(column.tolist() for column in columns), strict=True):
+            flips[w].append(_flip(root, slope, up=up, spot=spot, grid_span=grid_span))
+    return [_answer(pairs, tuple(found)) for pairs, found in zip(borders, flips, strict=True)]
+
+
+def _sharp(border: tuple[int, int]) -> bool:
+    return border[1] - border[0] <= _STEPS_MAX
+
+
+def _flip(root: float, slope: float, *, up: bool, spot: float, grid_span: float) -> Flip:
+    return Flip(
+        spot=spot * math.exp(root),
+        slope=slope,
+        dir="up" if up else "down",
+        distance=root,
+        outside_grid=abs(root) > grid_span,
     )
-    return Crossings(flips=flips, dead_zone_changes=dead)
+
+
+def _answer(borders: list[tuple[int, int]] | None, flips: tuple[Flip, ...]) -> Crossings:
+    if borders is None:
+        return Crossings(reason="no_exposure")
+    dead = len(borders) - len(flips)
+    if flips:
+        return Crossings(flips=flips, dead_zone_changes=dead)
+    reason = "only_across_dead_zone" if dead else "no_crossing_in_range"
+    return Crossings(dead_zone_changes=dead, reason=reason)
+
+
+def _borders(lobes: list[_Lobe]) -> list[tuple[int, int]] | None:
+    """Return the last node of each lobe and the first of the next; None without any lobe."""
+    if not lobes:
+        return None
+    return [(left.last, right.first) for left, right in zip(lobes, lobes[1:], strict=False)]
 
 
 def _lobes(g: Floats) -> list[_Lobe]:
@@ -96,12 +118,12 @@ def _lobes(g: Floats) -> list[_Lobe]:
     index = np.flatnonzero(np.isfinite(g) & (g != 0))
     if not index.size:
         return []
-    sign = np.sign(g[index])
-    breaks = np.flatnonzero(sign[1:] != sign[:-1]) + 1
-    return [
-        _Lobe(int(run[0]), int(run[-1]), int(np.sign(g[run[0]])), float(np.abs(g[run]).max()))
-        for run in np.split(index, breaks)
-    ]
+    kept = g[index]
+    starts = np.flatnonzero(np.concatenate(([True], (kept[1:] > 0) != (kept[:-1] > 0))))
+    peaks = np.maximum.reduceat(np.abs(kept), starts)
+    firsts = index[starts]
+    lasts = index[np.concatenate((starts[1:] - 1, [index.size - 1]))]
+    return list(map(_Lobe, firsts.tolist(), lasts.tolist(), peaks.tolist()))
 
 
 def _without_noise(lobes: list[_Lobe], gate: float) -> list[_Lobe]:
@@ -120,12 +142,16 @@ def _removed(lobes: list[_Lobe], at: int) -> list[_Lobe]:
     if at in (0, len(lobes) - 1):
         return lobes[:at] + lobes[at + 1 :]
     left, right = lobes[at - 1], lobes[at + 1]
-    merged = _Lobe(left.first, right.last, left.sign, max(left.peak, right.peak))
+    merged = _Lobe(left.first, right.last, max(left.peak, right.peak))
     return [*lobes[: at - 1], merged, *lobes[at + 2 :]]
 
 
 def _roots(
-    low: Floats, high: Floats, g_low: Floats, g_high: Floats, evaluate: Evaluate
+    low: Floats,
+    high: Floats,
+    g_low: Floats,
+    g_high: Floats,
+    evaluate: Callable[[Floats], tuple[Floats, Floats]],
 ) -> tuple[Floats, Floats]:
     """Return the root in each bracket and dG/dS' there, by Newton's steps that never leave it.
 

@@ -8,8 +8,8 @@ from gex_pipeline.exposure.book import WEIGHTS, Book
 from gex_pipeline.exposure.breakdown import ByStrike
 from gex_pipeline.exposure.crossings import Crossings, find_crossings
 from gex_pipeline.exposure.levels import Level, Walls, find_walls
-from gex_pipeline.exposure.snapshot import Exposure
-from gex_pipeline.market.arrays import Bools, Floats
+from gex_pipeline.exposure.snapshot import Exposure, ProfilePoint
+from gex_pipeline.market.arrays import Bools, Floats, Ints
 
 WALL_REASONS = {
     "call_wall": "no_call_gex_at_or_above_spot",
@@ -25,25 +25,32 @@ LEVELS = ("zero_gamma", *WALL_REASONS)
 
 def weigh(
     book: Book,
-    weight: int,
     groups: Bools,
-    lines: Bools,
+    lines: slice | Ints,
     by_strike: ByStrike,
     scan: tuple[Floats, Floats],
-) -> Exposure:
-    """Return the exposure of the scope's `groups` (G,) and usable `lines` (N,) under one weight.
+) -> tuple[Exposure, ...]:
+    """Return the exposure of the scope's `groups` (G,) and usable `lines`, one for each weight.
 
     `scan` is the scope's nodes and (W, nodes) sums.
     """
-    chain = book.chain
-    reason = _no_answer(book, weight, groups, lines)
-    if reason:
-        return no_exposure(weight, reason)
+    reasons = [_no_answer(book, weight, groups, lines) for weight in range(len(WEIGHTS))]
+    crossings = _crossings(book, lines, scan) if None in reasons else [Crossings()] * len(reasons)
+    return tuple(
+        no_exposure(weight, reason)
+        if reason
+        else _with_totals(book, weight, groups, by_strike, crossings[weight])
+        for weight, reason in enumerate(reasons)
+    )
+
+
+def _with_totals(
+    book: Book, weight: int, groups: Bools, by_strike: ByStrike, crossings: Crossings
+) -> Exposure:
     call, put, dex, vex, cex = book.sums[weight][:, groups].sum(axis=1).tolist()
     points, curve = _profile(book, weight, groups)
-    crossings = _crossings(book, weight, lines, scan)
     walls = find_walls(
-        by_strike.strikes, by_strike.call_gex[weight], by_strike.put_gex[weight], chain.spot
+        by_strike.strikes, by_strike.call_gex[weight], by_strike.put_gex[weight], book.chain.spot
     )
     headline = crossings.nearest
     answer = Exposure(
@@ -59,7 +66,7 @@ def weigh(
         zero_gamma=headline.spot if headline else None,
         flips=crossings.flips,
         dead_zone_changes=crossings.dead_zone_changes,
-        profile=tuple(zip(points.tolist(), curve.tolist(), strict=True)),
+        profile=tuple(map(ProfilePoint, points.tolist(), curve.tolist())),
         null_reasons={"zero_gamma": crossings.reason} if crossings.reason else {},
     )
     return with_walls(answer, walls)
@@ -89,14 +96,13 @@ def _first(ranked: tuple[Level, ...]) -> float | None:
     return ranked[0].strike if ranked else None
 
 
-def _no_answer(book: Book, weight: int, groups: Bools, lines: Bools) -> str | None:
+def _no_answer(book: Book, weight: int, groups: Bools, lines: slice | Ints) -> str | None:
     """Return why there is nothing to sum: a zero here would look like a fact."""
     if not groups.any():
         return "no_contracts"
-    column = (book.chain.open_interest, book.chain.volume)[weight]
-    if not column[:, groups[book.chain.group]].any():
+    if not book.tallies.weight[weight, groups].any():
         return ("no_oi", "no_volume")[weight]
-    if not lines.any():
+    if not book.greeks.line[lines].size:
         return "no_usable_quotes"
     return None
 
@@ -109,14 +115,20 @@ def _profile(book: Book, weight: int, groups: Bools) -> tuple[Floats, Floats]:
     return book.chain.spot * np.exp(x), profile.dollars(total, book.chain.spot, x)
 
 
-def _crossings(book: Book, weight: int, lines: Bools, scan: tuple[Floats, Floats]) -> Crossings:
+def _crossings(
+    book: Book, lines: slice | Ints, scan: tuple[Floats, Floats]
+) -> list[Crossings]:
     x, sums = scan
     slope, d1 = book.greeks.slope[lines], book.greeks.d1[lines]
-    bell = book.exposures[weight].bell[lines]
+    bells = [exposure.bell[lines] for exposure in book.exposures]
+
+    def evaluate(curve: Ints, at: Floats) -> tuple[Floats, Floats]:
+        return profile.values(slope, d1, np.stack([bells[w] for w in curve.tolist()]), at)
+
     return find_crossings(
         x,
-        profile.dollars(sums[weight], book.chain.spot, x),
-        lambda at: profile.values(slope, d1, bell, at),
+        profile.dollars(sums, book.chain.spot, x),
+        evaluate,
         book.chain.spot,
         book.convention.lobe_gate,
         book.convention.profile_span,

@@ -22,9 +22,10 @@ from gex_pipeline.exposure.chain import Chain
 from gex_pipeline.exposure.convention import GEXC_1, Convention
 from gex_pipeline.exposure.coverage import measure_coverage
 from gex_pipeline.exposure.figures import no_exposure, weigh
-from gex_pipeline.exposure.scopes import check_scope, scope_groups
+from gex_pipeline.exposure.scopes import check_scope, lines_of, scope_groups
 from gex_pipeline.exposure.smile import RateChoice, solve_smile
 from gex_pipeline.exposure.snapshot import Exposure, GexSnapshot, Raw, header
+from gex_pipeline.exposure.tallies import tally
 from gex_pipeline.exposure.vendor import vendor_check
 from gex_pipeline.market.arrays import Bools, Floats
 
@@ -90,25 +91,29 @@ def _snapshot(
     book: Book, scope: str, groups: Bools, fine_scans: dict[bytes, Floats], feed: float
 ) -> GexSnapshot:
     chain, smile = book.chain, book.smile
-    lines = groups[book.greeks.group]
-    gex = tuple(LineGex(book.greeks.line, e.call_gex, e.put_gex) for e in book.exposures)
+    lines = lines_of(book.start, groups)
+    strike_id = chain.strike_id[book.greeks.line[lines]]
+    gex = tuple(
+        LineGex(strike_id, exposure.call_gex[lines], exposure.put_gex[lines])
+        for exposure in book.exposures
+    )
     by_strike = sum_by_strike(chain, groups, gex)
     scan = scope_scan(book, groups, lines, fine_scans)
-    oi, volume = (weigh(book, w, groups, lines, by_strike, scan) for w in range(len(gex)))
-    coverage = measure_coverage(chain, smile, groups, book.convention, feed)
+    oi, volume = weigh(book, groups, lines, by_strike, scan)
+    coverage = measure_coverage(book.evidence, groups, feed)
     listed = by_strike.listed
     return GexSnapshot(
-        **header(chain, scope, book.convention.id, groups),
+        **header(chain, scope, book.convention.id, book.tallies.contracts[groups].sum()),
         **msgspec.structs.asdict(oi),
         net_gex_volume=volume.net_gex,
         volume=volume,
         max_pain=levels.max_pain(
             chain.strikes[listed], by_strike.call_oi[listed], by_strike.put_oi[listed], chain.spot
         ),
-        expected_move=levels.expected_move(chain, smile),
+        expected_move=book.expected_move,
         strikes=strike_rows(by_strike),
-        expiries=expiry_rows(chain, smile, groups, book.sums[:, :2]),
-        vendor=vendor_check(chain, smile.live, groups, oi.net_gex),
+        expiries=expiry_rows(chain, smile, book.tallies, groups, book.sums[:, :2]),
+        vendor=vendor_check(book.tallies, smile.live, groups, oi.net_gex),
         coverage=coverage,
         confidence=coverage.factors.product,
         confidence_level=coverage.level,
@@ -118,9 +123,10 @@ def _snapshot(
 def _without_spot(chain: Chain, scope: str, convention: str) -> GexSnapshot:
     """Return nulls: nothing can be said of exposure without a spot."""
     groups = scope_groups(chain, chain.settle_ns > chain.asof_ns, scope)
+    contracts = tally(chain).contracts[groups].sum()
     oi, volume = (no_exposure(weight, "no_spot") for weight in (0, 1))
     answer = GexSnapshot(
-        **header(chain, scope, convention, groups),
+        **header(chain, scope, convention, contracts),
         **msgspec.structs.asdict(oi),
         volume=volume,
     )
@@ -130,7 +136,9 @@ def _without_spot(chain: Chain, scope: str, convention: str) -> GexSnapshot:
 def _trusted(answer: GexSnapshot) -> GexSnapshot:
     """Return the snapshot with every null explained, and levels that coverage denies under raw."""
     if not answer.contracts:
-        empty = msgspec.structs.replace(answer, confidence=None, confidence_level=None)
+        empty = msgspec.structs.replace(
+            answer, coverage=None, confidence=None, confidence_level=None
+        )
         return _explained(empty, "no_contracts")
     if answer.confidence_level != "unusable" or answer.volume is None:
         return _explained(answer, "no_oi")

@@ -13,7 +13,7 @@ import numpy as np
 
 from gex_pipeline.exposure.chain import CALL, PUT, Chain
 from gex_pipeline.exposure.smile import Smile
-from gex_pipeline.market.arrays import Bools, Floats
+from gex_pipeline.market.arrays import Floats
 
 CANDIDATES: Final = 3
 WALL_DEFINITION: Final = (
@@ -23,7 +23,7 @@ WALL_DEFINITION: Final = (
 )
 
 
-class Level(msgspec.Struct, frozen=True):
+class Level(msgspec.Struct, frozen=True, gc=False):
     """A strike that stands out."""
 
     strike: float
@@ -49,6 +49,9 @@ class Walls(msgspec.Struct, frozen=True, kw_only=True):
     definition: str = WALL_DEFINITION
 
 
+_LISTS: Final = Walls.__struct_fields__[:-1]
+
+
 class ExpectedMove(msgspec.Struct, frozen=True, kw_only=True):
     """What the at-the-money straddle of the first expiry pays, undiscounted."""
 
@@ -67,51 +70,62 @@ class ExpectedMove(msgspec.Struct, frozen=True, kw_only=True):
 
 def find_walls(strikes: Floats, calls: Floats, puts: Floats, spot: float) -> Walls:
     """Return all levels from call and absolute put exposure by strike (both >= 0)."""
-    above, below = strikes >= spot, strikes <= spot
     net = calls - puts
-
-    def largest(size: Floats, allowed: Bools, count: int = CANDIDATES) -> tuple[Level, ...]:
-        return _largest(strikes, size, allowed, spot, count)
-
-    everywhere = np.ones(strikes.size, dtype=bool)
-    return Walls(
-        call=largest(calls, above),
-        put=largest(puts, below),
-        call_global=largest(calls, everywhere),
-        put_global=largest(puts, everywhere),
-        abs_gamma=largest(calls + puts, everywhere),
-        max_net=largest(np.maximum(net, 0), everywhere),
-        min_net=largest(np.maximum(-net, 0), everywhere),
-    )
+    sizes = np.empty((len(_LISTS), strikes.size))
+    sizes[0], sizes[1] = calls * (strikes >= spot), puts * (strikes <= spot)
+    sizes[2], sizes[3], sizes[4] = calls, puts, calls + puts
+    sizes[5], sizes[6] = np.maximum(net, 0), np.maximum(-net, 0)
+    totals = sizes.sum(axis=1)
+    totals[:2] = totals[2:4]
+    return Walls(**dict(zip(_LISTS, _largest(strikes, sizes, totals, spot), strict=True)))
 
 
 def _largest(
-    strikes: Floats, size: Floats, allowed: Bools, spot: float, count: int
-) -> tuple[Level, ...]:
-    total = float(size.sum())
-    index = np.flatnonzero(allowed & (size > 0))
-    order = np.lexsort((strikes[index], np.abs(np.log(strikes[index] / spot)), -size[index]))
-    return tuple(
-        Level(float(strikes[i]), float(size[i]), float(size[i]) / total)
-        for i in index[order[:count]]
-    )
+    strikes: Floats, sizes: Floats, totals: Floats, spot: float
+) -> list[tuple[Level, ...]]:
+    """Return the largest strikes of each row of `sizes`, with their share of the row's total.
+
+    Ties go to the strike nearest to spot in log, then to the lower.
+    """
+    worst = max(strikes.size - CANDIDATES, 0)
+    floors = np.partition(sizes, worst, axis=1)[:, worst, np.newaxis]
+    rows, index = np.nonzero((sizes >= floors) & (sizes > 0))
+    found: list[list[tuple[float, float, float]]] = [[] for _ in sizes]
+    at = strikes[index]
+    columns = (rows, -sizes[rows, index], np.abs(np.log(at / spot)), at)
+    for row, *level in zip(*(column.tolist() for column in columns), strict=True):
+        found[row].append(tuple(level))
+    return [
+        tuple(Level(strike, -size, -size / total) for size, _, strike in sorted(each)[:CANDIDATES])
+        for each, total in zip(found, totals.tolist(), strict=True)
+    ]
 
 
 def max_pain(strikes: Floats, call_oi: Floats, put_oi: Floats, spot: float) -> float | None:
     """Return the strike where option holders are paid least; None without open interest.
 
-    Arrays are by listed strike, ascending. The nearest to spot of equal ones, then the lower.
+    Arrays are by listed strike, ascending. What holders get is convex in the settlement price, and
+    just above strike i its slope is (calls up to i) - (puts above i): the least stands where the
+    running sum of both kinds first reaches all puts. It is flat where it equals them: then the
+    strike nearest to spot counts, then the lower.
     """
-    if not (call_oi.any() or put_oi.any()):
+    running = np.cumsum(call_oi + put_oi)
+    if not running.size or running[-1] == 0:
         return None
-    put_worth = put_oi * strikes
-    calls = strikes * np.cumsum(call_oi) - np.cumsum(call_oi * strikes)
-    puts = (put_worth.sum() - np.cumsum(put_worth)) - strikes * (put_oi.sum() - np.cumsum(put_oi))
-    order = np.lexsort((strikes, np.abs(np.log(strikes / spot)), calls + puts))
-    return float(strikes[order[0]])
+    puts = put_oi.sum()
+    first = int(np.searchsorted(running, puts))
+    last = int(np.searchsorted(running, puts, side="right"))
+    return nearest(strikes[first : min(last, running.size - 1) + 1].tolist(), spot)
 
 
-def expected_move(chain: Chain, smile: Smile) -> ExpectedMove | None:
+def nearest(strikes: list[float], spot: float) -> float:
+    """Return the strike nearest to spot in log, the lower of two as near."""
+    if len(strikes) == 1:
+        return strikes[0]
+    return min(strikes, key=lambda strike: (abs(math.log(strike / spot)), strike))
+
+
+def find_expected_move(chain: Chain, smile: Smile) -> ExpectedMove | None:
     """Return the move that the first unexpired date's last settlement prices; None if all expired.
 
     Never walks on to a later expiry: on a chain with one good forward that would be a straddle of

@@ -9,7 +9,7 @@ import numpy as np
 from gex_pipeline.errors import ConventionError
 from gex_pipeline.exposure.chain import Chain
 from gex_pipeline.market import sessions
-from gex_pipeline.market.arrays import Bools
+from gex_pipeline.market.arrays import Bools, Ints
 
 NAMES: Final = (
     "all",
@@ -52,6 +52,21 @@ def scope_groups(chain: Chain, live: Bools, scope: str) -> Bools:
         return np.array(chosen, dtype=bool) & live
     first, last = _range(scope, today, _ahead(dates, live), chain.asof_ns)
     return np.array([first <= date <= last for date in dates], dtype=bool) & live
+
+
+def lines_of(start: Ints, groups: Bools) -> slice | Ints:
+    """Return what selects the lines of the groups: a slice wherever they lie side by side.
+
+    `start` is (G + 1,), the first line of each group; most scopes are one run of expiries, and a
+    slice copies nothing.
+    """
+    chosen = np.flatnonzero(groups)
+    if not chosen.size:
+        return slice(0, 0)
+    first, last = int(chosen[0]), int(chosen[-1])
+    if last - first + 1 == chosen.size:
+        return slice(int(start[first]), int(start[last + 1]))
+    return np.concatenate([np.arange(start[g], start[g + 1]) for g in chosen])
 
 
 def _ahead(dates: list[datetime.date], live: Bools) -> list[datetime.date]:

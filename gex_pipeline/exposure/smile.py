@@ -20,6 +20,7 @@ from gex_pipeline.options.forward import (
     Forward,
     ParityQuotes,
     carry_gap,
+    median,
     parity_forward,
     parity_rate,
 )
@@ -144,7 +145,7 @@ def _rate(
     known = [rate for rate in rates if math.isfinite(rate)]
     if len(known) < _RATE_GROUPS_MIN:
         return None
-    value = float(np.median(known))
+    value = median(np.array(known))
     low, high = _RATE_RANGE
     return RateChoice(value, "implied") if low <= value <= high else None
 
@@ -291,7 +292,7 @@ def _kappa(chain: Chain, own: Floats, vendor: Floats, log_moneyness: Floats) -> 
         known = ratio[chain.group_start[g] : chain.group_start[g + 1]]
         known = known[~np.isnan(known)]
         if known.size >= _KAPPA_LINES_MIN:
-            kappa[g] = np.clip(np.median(known), *_KAPPA_RANGE)
+            kappa[g] = np.clip(median(known), *_KAPPA_RANGE)
     return kappa
 
 

