@@ -3,6 +3,7 @@
 GexError
 └─ InputError              what was given cannot be used            exit code 2
    ├─ ChainFileError       not a chain file that we read
+   ├─ MomentError          nothing says when the quotes were taken
    ├─ ContractError        not an option contract's symbol
    ├─ SymbolError          not a symbol that we know
    ├─ CalendarError        a date outside the trading calendar
@@ -31,6 +32,16 @@ class ChainFileError(InputError):
         super().__init__(
             "Expected a Cboe quote table (CSV or .dat), a Cboe option JSON or a Schwab chain JSON"
             f" with at least one usable row; found {found}."
+        )
+
+
+class MomentError(InputError):
+    """Nothing in the file says when its quotes were taken."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The file does not say when its quotes were taken, in any form that we read."
+            " Say it: --as-of 2024-01-05T16:15-05:00."
         )
 
 

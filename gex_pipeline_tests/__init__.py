@@ -1,0 +1,1 @@
+"""Tests of both packages, mirroring their modules, and the benches' peers and workloads."""

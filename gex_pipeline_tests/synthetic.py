@@ -1,4 +1,4 @@
-"""Synthetic option chains whose prices, greeks and volatilities agree: no real data in the project."""
+"""Synthetic option chains: prices, greeks and volatilities agree with one another."""
 
 import datetime
 
@@ -81,7 +81,7 @@ def synthetic_chain(
         bid=bid.ravel(),
         ask=ask.ravel(),
         iv=both((iv, iv)),
-        gamma=np.round(both((gamma, gamma)), 4),
+        gamma=np.asarray(np.round(np.tile(gamma, 2), 4), dtype=np.float64),
         open_interest=oi.ravel(),
         volume=volume.ravel(),
         ts_quote_ns=np.zeros(2 * strike.size, dtype=np.int64),
@@ -97,7 +97,8 @@ def _contracts(
     calls = np.exp(-0.5 * ((moneyness - 0.6 * width) / width) ** 2)
     puts = 1.1 * np.exp(-0.5 * ((moneyness + 1.1 * width) / (1.4 * width)) ** 2)
     lumps = rng.gamma(2.0, 0.5, size=(2, moneyness.size))
-    return rng.poisson(mean * lumps * np.stack((calls, puts))).astype(np.float64)
+    counts = rng.poisson(mean * lumps * np.stack((calls, puts)))
+    return np.asarray(counts, dtype=np.float64)
 
 
 def _quotes(

@@ -1,1 +1,1 @@
-"""The exposure engine, pure: from one option chain to levels with a figure for how sure they are."""
+"""The exposure engine, pure: from an option chain to levels, and how sure they are."""

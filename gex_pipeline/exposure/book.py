@@ -8,7 +8,7 @@ import numpy as np
 from gex_pipeline.exposure import profile
 from gex_pipeline.exposure.chain import Chain
 from gex_pipeline.exposure.convention import Convention
-from gex_pipeline.exposure.coverage import Evidence, gather_evidence
+from gex_pipeline.exposure.evidence import Evidence, gather_evidence
 from gex_pipeline.exposure.greeks import (
     LineExposure,
     LineGreeks,
@@ -98,7 +98,7 @@ def scope_scan(
 
 
 def _group_sums(columns: list[Floats], start: Ints) -> Floats:
-    """Return (columns, G): each group's sum; reduceat alone would repeat a line for an empty group."""
+    """Return (columns, G): each group's sum; reduceat alone gives an empty group its next line."""
     sums = np.zeros((len(columns), start.size - 1))
     filled = np.flatnonzero(start[1:] > start[:-1])
     if filled.size:

@@ -39,13 +39,15 @@ class ByStrike(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 
 def sum_by_strike(chain: Chain, groups: Bools, gex: tuple[LineGex, ...]) -> ByStrike:
-    """Return the sums over the scope's `groups`, (G,); `gex` holds its lines, one entry a weight."""
+    """Return the sums over the scope's `groups`, (G,); `gex` is its lines', an entry a weight."""
     count = chain.strikes.size
     lines = lines_of(chain.group_start, groups)
     at = chain.strike_id[lines]
 
     def total(strike_id: Ints, column: Floats) -> Floats:
-        return np.bincount(strike_id, weights=column, minlength=count)
+        return np.bincount(strike_id, weights=column, minlength=count).astype(
+            np.float64, copy=False
+        )
 
     return ByStrike(
         strikes=chain.strikes,
@@ -104,7 +106,12 @@ def expiry_rows(
             share=(call_gex - put_gex) / total if total else None,
             max_pain=tallies.max_pain[g],
         )
-        for g, (group, forward, inside, (contracts, call_gex, put_gex, net, net_volume)) in enumerate(
+        for g, (
+            group,
+            forward,
+            inside,
+            (contracts, call_gex, put_gex, net, net_volume),
+        ) in enumerate(
             zip(
                 chain.groups,
                 smile.forwards if smile else (None,) * len(chain.groups),

@@ -9,6 +9,7 @@ the number of crossings depend on the grid.
 import math
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from typing import Final, Literal
 
 import msgspec
@@ -68,7 +69,9 @@ def find_crossings(
     A positive factor of a curve does not matter; roots of all curves are polished together.
     """
     borders = [_borders(_without_noise(_lobes(g), gate)) for g in curves]
-    sharp = [(w, *border) for w, pairs in enumerate(borders) for border in pairs or () if _sharp(border)]
+    sharp = [
+        (w, *border) for w, pairs in enumerate(borders) for border in pairs or () if _sharp(border)
+    ]
     flips: list[list[Flip]] = [[] for _ in borders]
     if sharp:
         curve, left, right = np.array(sharp).T
@@ -110,7 +113,7 @@ def _borders(lobes: list[_Lobe]) -> list[tuple[int, int]] | None:
     """Return the last node of each lobe and the first of the next; None without any lobe."""
     if not lobes:
         return None
-    return [(left.last, right.first) for left, right in zip(lobes, lobes[1:], strict=False)]
+    return [(left.last, right.first) for left, right in pairwise(lobes)]
 
 
 def _lobes(g: Floats) -> list[_Lobe]:

@@ -115,9 +115,7 @@ def _profile(book: Book, weight: int, groups: Bools) -> tuple[Floats, Floats]:
     return book.chain.spot * np.exp(x), profile.dollars(total, book.chain.spot, x)
 
 
-def _crossings(
-    book: Book, lines: slice | Ints, scan: tuple[Floats, Floats]
-) -> list[Crossings]:
+def _crossings(book: Book, lines: slice | Ints, scan: tuple[Floats, Floats]) -> list[Crossings]:
     x, sums = scan
     slope, d1 = book.greeks.slope[lines], book.greeks.d1[lines]
     bells = [exposure.bell[lines] for exposure in book.exposures]

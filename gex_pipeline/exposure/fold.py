@@ -18,12 +18,13 @@ from gex_pipeline.exposure.breakdown import (
     strike_rows,
     sum_by_strike,
 )
+from gex_pipeline.exposure.carry import RateChoice
 from gex_pipeline.exposure.chain import Chain
 from gex_pipeline.exposure.convention import GEXC_1, Convention
 from gex_pipeline.exposure.coverage import measure_coverage
 from gex_pipeline.exposure.figures import no_exposure, weigh
 from gex_pipeline.exposure.scopes import check_scope, lines_of, scope_groups
-from gex_pipeline.exposure.smile import RateChoice, solve_smile
+from gex_pipeline.exposure.smile import solve_smile
 from gex_pipeline.exposure.snapshot import Exposure, GexSnapshot, Raw, header
 from gex_pipeline.exposure.tallies import tally
 from gex_pipeline.exposure.vendor import vendor_check

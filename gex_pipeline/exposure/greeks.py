@@ -59,7 +59,7 @@ def line_greeks(chain: Chain, smile: Smile) -> LineGreeks:
     stdev = iv * np.sqrt(smile.years)[group]
     slope = 1 / stdev
     d1 = stdev / 2 - smile.log_moneyness[line] * slope
-    carry = (smile.df * smile.forward / chain.spot)[group]
+    carry = (smile.carry.df * smile.carry.forward / chain.spot)[group]
     gamma = carry * slope * np.exp(-0.5 * d1 * d1) * (INV_SQRT_2PI / chain.spot)
     return LineGreeks(
         spot=chain.spot,
@@ -80,7 +80,7 @@ def sensitivities(greeks: LineGreeks, smile: Smile) -> Sensitivities:
     call_delta = greeks.carry * ndtr(greeks.d1)
     dense = greeks.gamma * d2 * (greeks.spot / greeks.slope)
     decay = dense / (2 * years)
-    rate = smile.rate.value
+    rate = smile.carry.rate.value
     return Sensitivities(
         call_delta=call_delta,
         put_delta=call_delta - greeks.carry,

@@ -49,7 +49,9 @@ class Walls(msgspec.Struct, frozen=True, kw_only=True):
     definition: str = WALL_DEFINITION
 
 
+_NO_WALLS: Final = Walls()
 _LISTS: Final = Walls.__struct_fields__[:-1]
+"""All but the definition, in the order in which find_walls fills them."""
 
 
 class ExpectedMove(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +79,8 @@ def find_walls(strikes: Floats, calls: Floats, puts: Floats, spot: float) -> Wal
     sizes[5], sizes[6] = np.maximum(net, 0), np.maximum(-net, 0)
     totals = sizes.sum(axis=1)
     totals[:2] = totals[2:4]
-    return Walls(**dict(zip(_LISTS, _largest(strikes, sizes, totals, spot), strict=True)))
+    lists = zip(_LISTS, _largest(strikes, sizes, totals, spot), strict=True)
+    return msgspec.structs.replace(_NO_WALLS, **dict(lists))
 
 
 def _largest(
@@ -147,7 +150,7 @@ def find_expected_move(chain: Chain, smile: Smile) -> ExpectedMove | None:
     if not lines.size:
         return ExpectedMove(expiry=group.expiry, root=group.root, reason="no_two_sided_straddle")
     line = lines[np.argmin(np.abs(chain.strike[lines] - forward.value))]
-    points = float(chain.mid[:, line].sum() / smile.df[at])
+    points = float(chain.mid[:, line].sum() / smile.carry.df[at])
     iv = float(smile.iv[line])
     known = math.isfinite(iv)
     return ExpectedMove(

@@ -1,10 +1,10 @@
 """The exposure profile: net GEX as a function of spot, every volatility held at its strike.
 
-With x = log(S'/S), each line is a bell: GEX(x) = S exp(x) sum_i c_i exp(-(a_i x + b_i)^2 / 2), where
-a = 1/(sigma sqrt T), b = d1 at spot. So a node costs one exp per line. Two things save most of them:
-neighbouring lines of one expiry are near zero at the same nodes, so a block of them is computed only
-where one of its bells is above 2e-16 of its peak; and bells much wider than a step (months to
-expiry) are computed at every m-th node only and interpolated by a polynomial of degree 11.
+With x = log(S'/S), each line is a bell: GEX(x) = S exp(x) sum_i c_i exp(-(a_i x + b_i)^2 / 2) with
+a = 1/(sigma sqrt T) and b = d1 at spot. So a node costs one exp per line, and two things save most
+of them: neighbouring lines of one expiry are near zero at the same nodes, so a block of them is
+computed only where one of its bells is above 2e-16 of its peak; and bells much wider than a step
+(months to expiry) are computed at every m-th node and interpolated by a polynomial of degree 11.
 """
 
 from functools import cache
@@ -56,7 +56,7 @@ def scan(slope: Floats, d1: Floats, bells: Floats, start: Ints, x: Floats) -> Fl
 
 
 def values(slope: Floats, d1: Floats, bell: Floats, x: Floats) -> tuple[Floats, Floats]:
-    """Return (len(x),) the sum of the bells at each `x`, factor S exp(x) left out, and dG/dS' there.
+    """Return (len(x),) the sum of the bells at each `x`, without S exp(x), and dG/dS' there.
 
     `bell` is (N,), or (len(x), N) where each x has its own weights.
 

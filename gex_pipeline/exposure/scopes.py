@@ -25,6 +25,8 @@ NAMES: Final = (
 _EXPIRY: Final = re.compile(r"expiry:(\d{4}-\d{2}-\d{2})(?::([A-Z]{1,6}))?")
 _FULL_DAYS: Final = 90
 _DAY: Final = datetime.timedelta(days=1)
+_NOTHING: Final = (datetime.date.max, datetime.date.min)
+"""A range that ends before it starts."""
 
 
 def check_scope(scope: str) -> str:
@@ -50,7 +52,7 @@ def scope_groups(chain: Chain, live: Bools, scope: str) -> Bools:
             for group in chain.groups
         ]
         return np.array(chosen, dtype=bool) & live
-    first, last = _range(scope, today, _ahead(dates, live), chain.asof_ns)
+    first, last = _range(scope, today, _ahead(dates, live), _opex(today, chain.asof_ns))
     return np.array([first <= date <= last for date in dates], dtype=bool) & live
 
 
@@ -75,29 +77,26 @@ def _ahead(dates: list[datetime.date], live: Bools) -> list[datetime.date]:
 
 
 def _range(
-    scope: str, today: datetime.date, ahead: list[datetime.date], asof_ns: int
+    scope: str, today: datetime.date, ahead: list[datetime.date], opex: datetime.date
 ) -> tuple[datetime.date, datetime.date]:
     """Return the first and last date of a named scope; an empty one ends before it starts."""
-    nothing = (datetime.date.max, datetime.date.min)
-    later = [date for date in ahead if date > today]
-    match scope:
-        case "all":
-            return datetime.date.min, datetime.date.max
-        case "0dte":
-            return today, today
-        case "next":
-            return (later[0], later[0]) if later else nothing
-        case "front0" | "front1":
-            position = int(scope[-1])
-            return (ahead[position], ahead[position]) if len(ahead) > position else nothing
-        case "weekly":
-            return _week_of(ahead[0]) if ahead else nothing
-        case "monthly":
-            return (_opex(today, asof_ns),) * 2
-        case "to_opex":
-            return datetime.date.min, _opex(today, asof_ns)
-        case _:
-            return datetime.date.min, today + _FULL_DAYS * _DAY
+    start, later = datetime.date.min, [date for date in ahead if date > today]
+    ranges = {
+        "all": (start, datetime.date.max),
+        "0dte": (today, today),
+        "next": _one(later, 0),
+        "front0": _one(ahead, 0),
+        "front1": _one(ahead, 1),
+        "weekly": _week_of(ahead[0]) if ahead else _NOTHING,
+        "monthly": (opex, opex),
+        "to_opex": (start, opex),
+        "full90": (start, today + _FULL_DAYS * _DAY),
+    }
+    return ranges[scope]
+
+
+def _one(dates: list[datetime.date], position: int) -> tuple[datetime.date, datetime.date]:
+    return (dates[position],) * 2 if len(dates) > position else _NOTHING
 
 
 def _week_of(day: datetime.date) -> tuple[datetime.date, datetime.date]:

@@ -36,7 +36,9 @@ def tally(chain: Chain) -> Tallies:
 
 def per_group(chain: Chain, column: "Floats | Bools") -> Floats:
     """Return (G,) the sum of a line column, (L,), over each group."""
-    return np.bincount(chain.group, weights=column, minlength=len(chain.groups))
+    return np.bincount(chain.group, weights=column, minlength=len(chain.groups)).astype(
+        np.float64, copy=False
+    )
 
 
 def _vendor(chain: Chain) -> Floats:

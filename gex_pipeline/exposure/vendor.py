@@ -15,6 +15,7 @@ import numpy as np
 
 from gex_pipeline.errors import ConventionError
 from gex_pipeline.exposure import levels
+from gex_pipeline.exposure.book import WEIGHTS
 from gex_pipeline.exposure.breakdown import (
     LineGex,
     expiry_rows,
@@ -41,7 +42,6 @@ from gex_pipeline.options.black76 import INV_SQRT_2PI
 _LEVELS: Final = 60
 _LEVEL_RANGE: Final = (0.8, 1.2)
 _BUSINESS_DAYS: Final = 262
-_WEIGHTS: Final = ("open_interest", "volume")
 _GREEKS: Final = ("dex", "vex", "cex")
 _AT_SPOT_ONLY: Final = "gamma_known_at_spot_only"
 
@@ -100,7 +100,7 @@ def _r0(chain: Chain, scope: str, today: datetime.date) -> GexSnapshot:
 
     def gamma(spot: float) -> Floats:
         d1 = np.log(spot / chain.strike) / stdev + stdev / 2
-        return np.nan_to_num(np.exp(-0.5 * d1 * d1) * INV_SQRT_2PI / (spot * stdev))
+        return np.asarray(np.nan_to_num(np.exp(-0.5 * d1 * d1) * INV_SQRT_2PI / (spot * stdev)))
 
     spots = np.linspace(*_LEVEL_RANGE, _LEVELS) * chain.spot
     weights = (chain.open_interest, chain.volume)
@@ -213,7 +213,7 @@ def _exposure(
     if profile:
         at_spot = float(np.interp(spot, [p.spot for p in profile], [p.gex for p in profile]))
     return Exposure(
-        weight=_WEIGHTS[weight],  # type: ignore[arg-type]
+        weight=WEIGHTS[weight],
         net_gex=call + put,
         call_gex=call,
         put_gex=put,

@@ -121,7 +121,7 @@ def carry_gap(t: Floats, log_carry: Floats, rate: float) -> float | None:
 
 
 def median(values: Floats) -> float:
-    """Return the middle value, the mean of the middle two; numpy's own costs ten times this here."""
+    """Return the middle value, or the mean of the middle two; numpy's costs ten times this here."""
     half = values.size // 2
     ordered = np.sort(values)
     return float(ordered[half] if values.size % 2 else (ordered[half - 1] + ordered[half]) / 2)

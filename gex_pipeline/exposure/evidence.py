@@ -1,0 +1,91 @@
+"""Evidence: what each group of a chain says of its own quotes, gathered once for all scopes."""
+
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from gex_pipeline.exposure.chain import CALL, PUT, Chain
+from gex_pipeline.exposure.convention import Convention
+from gex_pipeline.exposure.smile import NEAR_MONEY, NONE, OWN, VENDOR, Smile
+from gex_pipeline.exposure.tallies import per_group
+from gex_pipeline.market.arrays import Bools, Floats, Ints
+from gex_pipeline.options.black76 import INV_SQRT_2PI
+
+_VENDOR_WORTH: Final = 0.7
+_VENDOR_WORTH_AMERICAN: Final = 0.9
+_FORWARD_WORTH: Final = {"parity": 1.0, "sibling": 0.5, "neighbour": 0.5}
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """What each group says of its own quotes, (G,) unless said; scopes only sum over it."""
+
+    chain: Chain
+    smile: Smile
+    oi: Floats
+    """(3, G) open interest in the window, by source of the volatility: NONE, OWN, VENDOR."""
+    greeks_worth: Floats
+    """The same, each contract counted by what its source is worth."""
+    forward_worth: Floats
+    excluded_contracts: Floats
+    excluded_oi: Floats
+    expired_contracts: int
+    expired_oi: float
+    near: Ints
+    """(P,) lines within 5% of their forward."""
+    near_start: Ints
+    """(G + 1,) the first of them in each group."""
+    near_two_sided: Bools
+    """(P,) their out-of-the-money side has a usable bid and ask."""
+    near_blur: Floats
+    """(P,) half the spread as a share of volatility; NaN where not two-sided."""
+    near_oi: Floats
+    """(P,)"""
+
+
+def gather_evidence(chain: Chain, smile: Smile, convention: Convention) -> Evidence:
+    """Return the evidence of all groups of a chain."""
+    count = len(chain.groups)
+    oi = chain.open_interest.sum(axis=0)
+    window = np.abs(np.log(chain.strike / chain.spot)) <= convention.window
+    key = chain.group + count * smile.iv_source
+    sums = np.bincount(key, weights=oi * window, minlength=3 * count)
+    by_source = sums.astype(np.float64, copy=False).reshape(3, count)
+    european = np.array([group.european for group in chain.groups], dtype=bool)
+    vendor = np.where(european, _VENDOR_WORTH, _VENDOR_WORTH_AMERICAN)
+    worth = np.array([_FORWARD_WORTH.get(f.method, 0.0) if f else 0.0 for f in smile.forwards])
+    excluded = chain.listed & (smile.iv_source == NONE)
+    expired = chain.listed & ~smile.live[chain.group]
+    with np.errstate(invalid="ignore"):
+        near = np.flatnonzero(np.abs(smile.log_moneyness) <= NEAR_MONEY)
+    two_sided, blur = _near_quotes(chain, smile, near)
+    return Evidence(
+        chain=chain,
+        smile=smile,
+        oi=by_source,
+        greeks_worth=by_source[OWN] + vendor * by_source[VENDOR],
+        forward_worth=worth * by_source.sum(axis=0),
+        excluded_contracts=per_group(chain, excluded.sum(axis=0)),
+        excluded_oi=per_group(chain, (chain.open_interest * excluded).sum(axis=0)),
+        expired_contracts=int(np.count_nonzero(expired)),
+        expired_oi=float(chain.open_interest[expired].sum()),
+        near=near,
+        near_start=np.searchsorted(near, chain.group_start),
+        near_two_sided=two_sided,
+        near_blur=blur,
+        near_oi=oi[near],
+    )
+
+
+def _near_quotes(chain: Chain, smile: Smile, near: Ints) -> tuple[Bools, Floats]:
+    """Return which near lines are two-sided out of the money, and their blur of volatility."""
+    side = np.where(smile.log_moneyness[near] >= 0, CALL, PUT)
+    two_sided = smile.two_sided[side, near]
+    at, iv = chain.group[near], smile.iv[near]
+    stdev = iv * np.sqrt(smile.years)[at]
+    d1 = stdev / 2 - smile.log_moneyness[near] / stdev
+    forward = (smile.carry.df * smile.carry.forward)[at]
+    vega = forward * np.exp(-0.5 * d1 * d1) * INV_SQRT_2PI * stdev
+    half_spread = (chain.ask[side, near] - chain.bid[side, near]) / 2
+    blur = half_spread / np.maximum(vega, np.finfo(np.float64).tiny)
+    return two_sided, np.where(two_sided, blur, np.nan)
