@@ -1,6 +1,7 @@
 """Every deliberate error of the project: one tree, each message a fact and its cure.
 
 GexError
+├─ BenchInvalidError       a bench whose figures mean nothing
 └─ InputError              what was given cannot be used            exit code 2
    ├─ ChainFileError       not a chain file that we read
    ├─ MomentError          nothing says when the quotes were taken
@@ -9,6 +10,7 @@ GexError
    ├─ CalendarError        a date outside the trading calendar
    ├─ CodecError           bytes that are not one of our events
    ├─ ConventionError      no convention, scope or setting of that name
+   ├─ BenchError           the benches are not installed
    └─ SettingsError        environment that does not make valid settings
 """
 
@@ -17,6 +19,13 @@ class GexError(Exception):
     """Root of all errors that the project raises on purpose; `exit_code` is the command's."""
 
     exit_code = 1
+
+
+class BenchInvalidError(GexError):
+    """The run measured something, but not what the bench compares."""
+
+    def __init__(self, fact: str) -> None:
+        super().__init__(f"This run does not count: {fact}. Run it again on an idle machine.")
 
 
 class InputError(GexError):
@@ -36,12 +45,12 @@ class ChainFileError(InputError):
 
 
 class MomentError(InputError):
-    """Nothing in the file says when its quotes were taken."""
+    """Nothing says, in a form that we read, when the quotes were taken."""
 
-    def __init__(self) -> None:
+    def __init__(self, given: str | None = None) -> None:
+        fact = f"{given!r} is no ISO time." if given else "The file does not say when it was made."
         super().__init__(
-            "The file does not say when its quotes were taken, in any form that we read."
-            " Say it: --as-of 2024-01-05T16:15-05:00."
+            f"{fact} Say when its quotes were taken, New York time: --as-of 2024-01-05T16:15"
         )
 
 
@@ -81,6 +90,16 @@ class ConventionError(InputError):
 
     def __init__(self, kind: str, name: str, known: tuple[str, ...]) -> None:
         super().__init__(f"{kind} {name!r} is unknown. Known: {', '.join(known)}.")
+
+
+class BenchError(InputError):
+    """The benches are not part of the installed package."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The benches' peers and workloads are not installed."
+            " Run it in a checkout of the project: make install, then .venv/bin/gex bench engine."
+        )
 
 
 class SettingsError(InputError):

@@ -1,4 +1,4 @@
-"""Make docs/settings.md and .env.example from the declarations of the settings.
+"""Make docs/settings.md, .env.example and the example chain from their sources.
 
 Run: python -m gex_pipeline_tests.generate_docs
 """
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from gex_pipeline.settings import Setting, expected, registry
+from gex_pipeline_tests.synthetic import quote_table, synthetic_chain
 
 ROOT: Final = Path(__file__).parents[1]
 
@@ -48,6 +49,7 @@ def documents() -> dict[Path, str]:
     return {
         ROOT / "docs" / "settings.md": settings_page(),
         ROOT / ".env.example": env_example(),
+        ROOT / "docs" / "examples" / "spx_synthetic.csv": example_chain(),
     }
 
 
@@ -59,6 +61,11 @@ def settings_page() -> str:
 def env_example() -> str:
     """Return a .env file with every setting commented out."""
     return "\n".join([EXAMPLE_INTRODUCTION, *_example_lines()]).rstrip("\n") + "\n"
+
+
+def example_chain() -> str:
+    """Return a small synthetic chain as a Cboe quote table."""
+    return quote_table(synthetic_chain(1600, 20), "S&P 500 INDEX (SYNTHETIC)")
 
 
 def _families() -> Iterator[tuple[str, list[Setting]]]:

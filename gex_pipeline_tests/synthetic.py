@@ -47,21 +47,20 @@ def synthetic_chain(
     tick: float = 0.05,
     symbol: str = "SPX",
 ) -> OptionChain:
-    """Return a chain of SPXW (or the symbol's own root) of about `contracts` rows.
+    """Return a chain of SPXW (or the symbol's own root) of `contracts` rows, an even number.
 
     Mids are Black-76 prices at F = S exp((r - q) T), rounded outwards to the tick; the vendor's
     volatility is exact and its gamma printed to four decimals, as vendors do.
     """
     rng = np.random.default_rng(seed)
     root = "SPXW" if symbol == "SPX" else symbol
-    per_date = max(contracts // (2 * dates), 1)
+    lines = [len(part) for part in np.array_split(np.arange(contracts // 2), dates)]
     days = expiries(dates)
     settle = np.array([sessions.settlement_ns(root, day) for day in days])
-    years = np.repeat(years_to_expiry(settle, ASOF_NS, 5.0).years, per_date)
-    expiry = np.repeat(np.array(days, dtype="datetime64[D]"), per_date)
+    years = np.repeat(years_to_expiry(settle, ASOF_NS, 5.0).years, lines)
+    expiry = np.repeat(np.array(days, dtype="datetime64[D]"), lines)
     step = 5.0 if spot > 1000 else 1.0
-    ladder = (np.arange(per_date) - per_date // 2) * step + step * round(spot / step)
-    strike = np.tile(ladder, dates)
+    strike = np.concatenate([step * (round(spot / step) + np.arange(n) - n // 2) for n in lines])
     forward = spot * np.exp((RATE - DIVIDEND) * years)
     iv = smile(np.log(strike / forward), years)
     gamma = black76.gamma(forward, strike, years, RATE, iv) * (forward / spot) ** 2
@@ -119,3 +118,29 @@ def _quotes(
     half = tick * (0.5 + rng.integers(0, 3, size=price.shape)) + 0.002 * price
     bid = np.maximum(np.floor((price - half) / tick), 0) * tick
     return np.round(bid, 4), np.round(np.ceil((price + half) / tick) * tick, 4)
+
+
+def quote_table(chain: OptionChain, name: str) -> str:
+    """Return the chain as a Cboe quote table (CSV), calls and puts of a strike on one row."""
+    lines = len(chain) // 2
+    side = "Last Sale,Net,Bid,Ask,Volume,IV,Delta,Gamma,Open Interest"
+    made = sessions.et_datetime(chain.ts_source_ns)
+    rows = ["", f"{name},Last: {chain.spot:g},Change:  0"]
+    rows.append(f'"Date: {made:%B %-d, %Y at %-I:%M %p} EDT",Bid: 0,Ask: 0,Size: 1*1,Volume: 0')
+    rows.append(f"Expiration Date,Calls,{side},Strike,Puts,{side}")
+    for line in range(lines):
+        day: datetime.date = chain.expiry[line].item()
+        columns = [f"{day:%a %b %d %Y}"]
+        for at, right in ((line, "C"), (line + lines, "P")):
+            symbol = f"{chain.root[at]}{day:%y%m%d}{right}{round(chain.strike[at] * 1000):08d}"
+            columns += [symbol, *_printed(chain, at)]
+            columns += [f"{chain.strike[at]:.2f}"] if right == "C" else []
+        rows.append(",".join(columns))
+    return "\n".join(rows) + "\n"
+
+
+def _printed(chain: OptionChain, at: int) -> list[str]:
+    """Return last sale, net, bid, ask, volume, IV, delta, gamma and open interest as Cboe prints."""
+    numbers = ["0", "0", f"{chain.bid[at]:g}", f"{chain.ask[at]:g}", f"{chain.volume[at]:g}"]
+    greeks = [f"{chain.iv[at]:.4f}", "0", f"{chain.gamma[at]:.4f}"]
+    return numbers + greeks + [f"{chain.open_interest[at]:g}"]

@@ -1,11 +1,25 @@
 """The documents say what the code does."""
 
+import re
 from pathlib import Path
 
 import click
+import msgspec
 import pytest
 
 from gex_pipeline.cli import COMMANDS, gex
+from gex_pipeline.exposure.coverage import Coverage, Factors, Forwards
+from gex_pipeline.exposure.crossings import Flip
+from gex_pipeline.exposure.levels import ExpectedMove, Level, Walls
+from gex_pipeline.exposure.scopes import NAMES
+from gex_pipeline.exposure.snapshot import (
+    ExpiryRow,
+    Exposure,
+    GexSnapshot,
+    Raw,
+    StrikeRow,
+    VendorCheck,
+)
 from gex_pipeline.settings import PREFIXES, read, read_env_file, registry
 from gex_pipeline_tests.generate_docs import documents
 
@@ -63,3 +77,43 @@ def test_every_command_helps_with_an_example(name: str) -> None:
 
     assert command is not None
     assert f"gex {name}" in (command.help or "")
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/conventions.md"])
+def test_examples_run(name: str) -> None:
+    """The Python blocks of a page run from top to bottom, and what they assert holds."""
+    namespace: dict[str, object] = {}
+    for number, block in enumerate(re.findall(r"```python\n(.*?)```", text_of(name), re.DOTALL)):
+        exec(compile(block, f"{name}, block {number + 1}", "exec"), namespace)  # noqa: S102 # ours
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        GexSnapshot,
+        Exposure,
+        Coverage,
+        Factors,
+        Forwards,
+        Flip,
+        Walls,
+        Level,
+        ExpectedMove,
+        StrikeRow,
+        ExpiryRow,
+        VendorCheck,
+        Raw,
+    ],
+)
+def test_every_number_of_the_payload_is_explained(shape: type[msgspec.Struct]) -> None:
+    """docs/conventions.md names each field of the snapshot and of what it holds."""
+    text = text_of("docs/conventions.md")
+    missing = [field for field in shape.__struct_fields__ if not re.search(rf"[`.]{field}`", text)]
+
+    assert missing == []
+
+
+@pytest.mark.parametrize("scope", NAMES)
+def test_every_scope_is_explained(scope: str) -> None:
+    """docs/conventions.md defines each scope."""
+    assert f"`{scope}`" in text_of("docs/conventions.md")

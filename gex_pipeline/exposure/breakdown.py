@@ -53,7 +53,7 @@ def sum_by_strike(chain: Chain, groups: Bools, gex: tuple[LineGex, ...]) -> BySt
         strikes=chain.strikes,
         listed=np.bincount(at, minlength=count) > 0,
         call_gex=tuple(total(one.strike_id, one.call) for one in gex),
-        put_gex=tuple(-total(one.strike_id, one.put) for one in gex),
+        put_gex=tuple(0.0 - total(one.strike_id, one.put) for one in gex),
         call_oi=total(at, chain.open_interest[CALL, lines]),
         put_oi=total(at, chain.open_interest[PUT, lines]),
         call_volume=total(at, chain.volume[CALL, lines]),
@@ -67,7 +67,7 @@ def strike_rows(by_strike: ByStrike) -> tuple[StrikeRow, ...]:
     columns = (
         by_strike.strikes,
         call,
-        -put,
+        0.0 - put,  # not -put: no minus before a zero
         call - put,
         call_volume - put_volume,
         by_strike.call_oi,

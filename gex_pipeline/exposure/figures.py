@@ -35,7 +35,9 @@ def weigh(
     `scan` is the scope's nodes and (W, nodes) sums.
     """
     reasons = [_no_answer(book, weight, groups, lines) for weight in range(len(WEIGHTS))]
-    crossings = _crossings(book, lines, scan) if None in reasons else [Crossings()] * len(reasons)
+    crossings = (
+        scope_crossings(book, lines, scan) if None in reasons else [Crossings()] * len(reasons)
+    )
     return tuple(
         no_exposure(weight, reason)
         if reason
@@ -115,7 +117,10 @@ def _profile(book: Book, weight: int, groups: Bools) -> tuple[Floats, Floats]:
     return book.chain.spot * np.exp(x), profile.dollars(total, book.chain.spot, x)
 
 
-def _crossings(book: Book, lines: slice | Ints, scan: tuple[Floats, Floats]) -> list[Crossings]:
+def scope_crossings(
+    book: Book, lines: slice | Ints, scan: tuple[Floats, Floats]
+) -> list[Crossings]:
+    """Return all crossings of the scope's usable `lines`, one entry a weight."""
     x, sums = scan
     slope, d1 = book.greeks.slope[lines], book.greeks.d1[lines]
     bells = [exposure.bell[lines] for exposure in book.exposures]

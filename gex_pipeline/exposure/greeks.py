@@ -115,7 +115,7 @@ def line_exposure(greeks: LineGreeks, other: Sensitivities, weight: Floats) -> L
     unit = greeks.gamma * (dollars * greeks.spot * ONE_PERCENT)
     return LineExposure(
         call_gex=unit * calls,
-        put_gex=-unit * puts,
+        put_gex=0.0 - unit * puts,
         dex=(other.call_delta * calls - other.put_delta * puts) * dollars,
         vex=other.vanna * net * (dollars * ONE_PERCENT),
         cex=(other.call_charm * calls - other.put_charm * puts) * (dollars / DAYS_PER_YEAR),

@@ -123,7 +123,7 @@ def _r0(chain: Chain, scope: str, today: datetime.date) -> GexSnapshot:
 
 def _at_spot(chain: Chain, gamma: Floats, weight: Floats) -> tuple[Floats, Floats]:
     dollars = gamma * weight * (MULTIPLIER * chain.spot * chain.spot * ONE_PERCENT)
-    return dollars[CALL], -dollars[PUT]
+    return dollars[CALL], 0.0 - dollars[PUT]
 
 
 def _line_gex(chain: Chain, gamma: Floats, weight: Floats, groups: Bools) -> LineGex:

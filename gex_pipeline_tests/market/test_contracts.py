@@ -1,7 +1,6 @@
 """OCC symbols, one at a time and a column at once."""
 
 import datetime
-import time
 
 import numpy as np
 import pytest
@@ -162,14 +161,3 @@ def test_columns_agree_with_the_parser(symbols: list[str]) -> None:
         assert columns.expiry[row] == np.datetime64(contract.expiry)
         assert columns.right[row] == (1 if contract.right == "C" else -1)
         assert columns.strike[row] == contract.strike
-
-
-def test_a_whole_chain_takes_milliseconds() -> None:
-    """21,000 symbols, as many as SPX has, cost about 10 ms; five times that fails."""
-    symbols = [f"SPXW  2512{1 + i % 28:02d}P{1000 + i:05d}500" for i in range(21_000)]
-
-    start = time.process_time()
-    columns = parse_occ_columns(symbols)
-
-    assert time.process_time() - start < 0.05
-    assert columns.ok.all()

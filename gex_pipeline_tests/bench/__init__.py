@@ -1,0 +1,1 @@
+"""Benches: workloads and peers, pinned, behind `gex bench`."""

@@ -1,0 +1,1 @@
+"""Tests of the exposure engine: by hand, against textbooks written here, and on random rows."""

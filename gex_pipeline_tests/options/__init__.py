@@ -1,0 +1,1 @@
+"""Tests of the option mathematics, each module against an independent oracle."""
