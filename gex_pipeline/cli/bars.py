@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import click
 
-from gex_pipeline.exposure.snapshot import GexSnapshot, StrikeRow
+from gex_pipeline.exposure.snapshot import GexSnapshot
 
 _ROWS = 36
 _HALF = 22
@@ -21,24 +21,26 @@ def bars(snapshot: GexSnapshot) -> Iterator[str]:
     rows = _chosen(snapshot, spot)
     if not rows:
         return
-    largest = max(abs(row.net_gex) for row in rows) or 1.0
+    largest = max(abs(net) for _, net in rows) or 1.0
     yield f"net GEX by strike, {len(rows)} of {len(snapshot.strikes)} strikes, mn per 1%"
     marks = sorted(_marks(snapshot, spot), reverse=True)
-    for row in sorted(rows, key=lambda row: -row.strike):
-        while marks and marks[0][0] > row.strike:
+    for strike, net in sorted(rows, reverse=True):
+        while marks and marks[0][0] > strike:
             yield _mark(*marks.pop(0))
-        yield (
-            f"{row.strike:>9,g} {_bar(row.net_gex / largest)} {row.net_gex / 1e6:>10,.1f}"
-            + _named(snapshot, row.strike)
-        )
+        bar = f"{strike:>9,g} {_bar(net / largest)} {net / 1e6:>10,.1f}"
+        yield bar + _named(snapshot, strike)
     yield from (_mark(*mark) for mark in marks)
 
 
-def _chosen(snapshot: GexSnapshot, spot: float) -> list[StrikeRow]:
-    near = [row for row in snapshot.strikes if abs(row.strike / spot - 1) <= _SPAN]
+def _chosen(snapshot: GexSnapshot, spot: float) -> list[tuple[float, float]]:
+    """Return strike and net GEX of the rows to show."""
     walls = {snapshot.call_wall, snapshot.put_wall}
-    near.sort(key=lambda row: (row.strike not in walls, row.put_gex - row.call_gex))
-    return near[:_ROWS]
+    near = [
+        (row.strike not in walls, (row.put_gex or 0) - (row.call_gex or 0), row.strike, row.net_gex)
+        for row in snapshot.strikes
+        if abs(row.strike / spot - 1) <= _SPAN and row.net_gex is not None
+    ]
+    return [(strike, net) for _, _, strike, net in sorted(near)[:_ROWS]]
 
 
 def _marks(snapshot: GexSnapshot, spot: float) -> Iterator[tuple[float, str, str]]:

@@ -187,9 +187,9 @@ def _expiries(rows: tuple[ExpiryRow, ...]) -> Iterator[str]:
         )
     rest = [row for row in rows if row not in shown]
     if rest:
-        net = sum(row.net_gex for row in rest)
+        net = sum(row.net_gex or 0 for row in rest)
         share = sum(row.share or 0 for row in rest)
         yield (
             f"{f'{len(rest)} more':17}{sum(row.contracts for row in rest):>10,}{dollars(net):>14}"
-            f"{dollars(sum(row.net_gex_volume for row in rest)):>14}{share:>9.1%}"
+            f"{dollars(sum(row.net_gex_volume or 0 for row in rest)):>14}{share:>9.1%}"
         )

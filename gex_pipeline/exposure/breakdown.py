@@ -1,5 +1,7 @@
 """Exposure by strike and by expiry: the rows behind the totals."""
 
+from collections.abc import Sequence
+
 import msgspec
 import numpy as np
 
@@ -28,6 +30,8 @@ class ByStrike(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     strikes: Floats
     listed: Bools
     """The scope has a contract there."""
+    usable: Bools
+    """A contract there has an exposure."""
     call_gex: tuple[Floats, ...]
     """By weight."""
     put_gex: tuple[Floats, ...]
@@ -52,6 +56,7 @@ def sum_by_strike(chain: Chain, groups: Bools, gex: tuple[LineGex, ...]) -> BySt
     return ByStrike(
         strikes=chain.strikes,
         listed=np.bincount(at, minlength=count) > 0,
+        usable=np.bincount(gex[0].strike_id, minlength=count) > 0,
         call_gex=tuple(total(one.strike_id, one.call) for one in gex),
         put_gex=tuple(0.0 - total(one.strike_id, one.put) for one in gex),
         call_oi=total(at, chain.open_interest[CALL, lines]),
@@ -61,34 +66,56 @@ def sum_by_strike(chain: Chain, groups: Bools, gex: tuple[LineGex, ...]) -> BySt
     )
 
 
-def strike_rows(by_strike: ByStrike) -> tuple[StrikeRow, ...]:
-    """Return a row per strike that the scope lists, ascending; GEX by OI, and its net by volume."""
+def strike_rows(by_strike: ByStrike, answered: Sequence[bool]) -> tuple[StrikeRow, ...]:
+    """Return a row per strike that the scope lists, ascending; GEX by OI, and its net by volume.
+
+    `answered` says of each weight whether the scope has an answer at all.
+    """
     (call, call_volume), (put, put_volume) = by_strike.call_gex, by_strike.put_gex
-    columns = (
-        by_strike.strikes,
-        call,
-        0.0 - put,  # not -put: no minus before a zero
-        call - put,
-        call_volume - put_volume,
-        by_strike.call_oi,
-        by_strike.put_oi,
-        by_strike.call_volume,
-        by_strike.put_volume,
+    listed = by_strike.listed
+    usable = by_strike.usable[listed]
+    oi, volume = (usable & known for known in answered)
+    figures = (
+        (call, oi),
+        (0.0 - put, oi),  # not -put: no minus before a zero
+        (call - put, oi),
+        (call_volume - put_volume, volume),
     )
-    return tuple(map(StrikeRow, *(column[by_strike.listed].tolist() for column in columns)))
+    counts = (by_strike.call_oi, by_strike.put_oi, by_strike.call_volume, by_strike.put_volume)
+    return tuple(
+        map(
+            StrikeRow,
+            by_strike.strikes[listed].tolist(),
+            *(_known(column[listed], known) for column, known in figures),
+            *(column[listed].tolist() for column in counts),
+        )
+    )
 
 
 def expiry_rows(
-    chain: Chain, smile: Smile | None, tallies: Tallies, groups: Bools, sums: Floats
+    chain: Chain,
+    smile: Smile | None,
+    tallies: Tallies,
+    groups: Bools,
+    sums: Floats,
+    usable: Sequence[Bools],
 ) -> tuple[ExpiryRow, ...]:
     """Return a row per expiry and root of the scope; `sums` is (W, 2, G), call and put GEX.
 
-    Without a smile (another tool's convention) the rows have no forward and no years.
+    `usable` holds for each weight (G,) whether the group has an answer. Without a smile (another
+    tool's convention) the rows have no forward and no years.
     """
     call, put = sums[0]
-    total = float((call - put)[groups].sum())
-    columns = (tallies.contracts, call, put, *sums.sum(axis=1))
-    numbers = zip(*(column.tolist() for column in columns), strict=True)
+    gross = call - put
+    total = float(gross[groups].sum())
+    oi, volume = usable
+    columns = (
+        tallies.contracts.tolist(),
+        *(_known(column, oi) for column in (call, put, call + put)),
+        _known(sums[1].sum(axis=0), volume),
+        _known(gross / total, oi) if total else [None] * groups.size,
+    )
+    forwards = smile.forwards if smile else (None,) * groups.size
     return tuple(
         ExpiryRow(
             expiry=group.expiry,
@@ -103,22 +130,19 @@ def expiry_rows(
             put_gex=put_gex,
             net_gex=net,
             net_gex_volume=net_volume,
-            share=(call_gex - put_gex) / total if total else None,
+            share=share,
             max_pain=tallies.max_pain[g],
         )
-        for g, (
-            group,
-            forward,
-            inside,
-            (contracts, call_gex, put_gex, net, net_volume),
-        ) in enumerate(
-            zip(
-                chain.groups,
-                smile.forwards if smile else (None,) * len(chain.groups),
-                groups.tolist(),
-                numbers,
-                strict=True,
-            )
+        for g, (group, forward, inside, contracts, call_gex, put_gex, net, net_volume, share) in (
+            enumerate(zip(chain.groups, forwards, groups.tolist(), *columns, strict=True))
         )
         if inside
     )
+
+
+def _known(column: Floats, known: Bools) -> list[float | None]:
+    """Return the column as a list, null where it is not known."""
+    if known.all():
+        return column.tolist()  # type: ignore[no-any-return]
+    pairs = zip(column.tolist(), known.tolist(), strict=True)
+    return [value if sure else None for value, sure in pairs]

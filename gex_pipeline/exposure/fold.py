@@ -103,6 +103,8 @@ def _snapshot(
     oi, volume = weigh(book, groups, lines, by_strike, scan)
     coverage = measure_coverage(book.evidence, groups, feed)
     listed = by_strike.listed
+    answered = [view.net_gex is not None for view in (oi, volume)]
+    priced = book.start[1:] > book.start[:-1]
     return GexSnapshot(
         **header(chain, scope, book.convention.id, book.tallies.contracts[groups].sum()),
         **msgspec.structs.asdict(oi),
@@ -112,8 +114,10 @@ def _snapshot(
             chain.strikes[listed], by_strike.call_oi[listed], by_strike.put_oi[listed], chain.spot
         ),
         expected_move=book.expected_move,
-        strikes=strike_rows(by_strike),
-        expiries=expiry_rows(chain, smile, book.tallies, groups, book.sums[:, :2]),
+        strikes=strike_rows(by_strike, answered),
+        expiries=expiry_rows(
+            chain, smile, book.tallies, groups, book.sums[:, :2], [priced & one for one in answered]
+        ),
         vendor=vendor_check(book.tallies, smile.live, groups, oi.net_gex),
         coverage=coverage,
         confidence=coverage.factors.product,

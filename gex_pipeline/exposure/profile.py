@@ -4,7 +4,7 @@ With x = log(S'/S), each line is a bell: GEX(x) = S exp(x) sum_i c_i exp(-(a_i x
 a = 1/(sigma sqrt T) and b = d1 at spot. So a node costs one exp per line, and two things save most
 of them: neighbouring lines of one expiry are near zero at the same nodes, so a block of them is
 computed only where one of its bells is above 2e-16 of its peak; and bells much wider than a step
-(months to expiry) are computed at every m-th node and interpolated by a polynomial of degree 11.
+(months to expiry) are computed at every m-th node and interpolated by a polynomial of degree 15.
 """
 
 from functools import cache
@@ -19,10 +19,10 @@ REACH: Final = 8.5
 _BLOCK_EXPONENTS: Final = 40_000
 """Exponents at a time: a block stays in the cache, and its lines near one another."""
 _BLOCK_LINES_MIN: Final = 32
-_SMOOTH: Final = 0.1
-"""Largest slope x step to interpolate at: 12 points then err by less than 2e-12 of the peak."""
+_SMOOTH: Final = 0.15
+"""Largest slope x step to interpolate at: 16 points then err by less than 1e-12 of the peak."""
 _STRIDE_MAX: Final = 12
-_MARGIN: Final = 6
+_MARGIN: Final = 8
 """Nodes beyond each end, so that every interpolation is central."""
 
 
@@ -139,9 +139,9 @@ def _blocks(
 
 @cache
 def _phases(stride: int) -> Floats:
-    """Return (stride, 12): weights of the coarse nodes around each of `stride` fine ones.
+    """Return (stride, 16): weights of the coarse nodes around each of `stride` fine ones.
 
-    Lagrange's polynomial through five nodes below, the one at or below, and six above.
+    Lagrange's polynomial through the eight nodes at or below and the eight above.
     """
     stencil = np.arange(1 - _MARGIN, _MARGIN + 1)
     phase = np.arange(stride)[:, np.newaxis] / stride

@@ -65,10 +65,11 @@ class StrikeRow(msgspec.Struct, frozen=True, gc=False):
     """One strike of the scope, all expiries and roots."""
 
     strike: float
-    call_gex: float
-    put_gex: float
-    net_gex: float
-    net_gex_volume: float
+    call_gex: float | None
+    """Null, as the others, where no contract of the strike has a volatility, or none has OI."""
+    put_gex: float | None
+    net_gex: float | None
+    net_gex_volume: float | None
     call_oi: float
     put_oi: float
     call_volume: float
@@ -90,10 +91,11 @@ class ExpiryRow(msgspec.Struct, frozen=True, kw_only=True):
     forward_method: str | None
     forward_reason: str | None
     """Why parity gave no forward."""
-    call_gex: float
-    put_gex: float
-    net_gex: float
-    net_gex_volume: float
+    call_gex: float | None
+    """Null, as the others, where no contract has a volatility, or none of the scope has OI."""
+    put_gex: float | None
+    net_gex: float | None
+    net_gex_volume: float | None
     share: float | None
     """Of the scope's gross."""
     max_pain: float | None

@@ -185,8 +185,8 @@ def _assemble(
         max_pain=levels.max_pain(
             chain.strikes[listed], by_strike.call_oi[listed], by_strike.put_oi[listed], chain.spot
         ),
-        strikes=strike_rows(by_strike),
-        expiries=expiry_rows(chain, None, tallies, groups, sums),
+        strikes=strike_rows(by_strike, (True, True)),
+        expiries=expiry_rows(chain, None, tallies, groups, sums, (groups, groups)),
     )
 
 

@@ -17,7 +17,7 @@ from gex_pipeline_tests.synthetic import ASOF_NS, DAY, quote_table, synthetic_ch
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "docs" / "examples" / "spx_synthetic.csv"
-KEYS = [
+KEYS = (
     "symbol",
     "spot",
     "ts_event_ns",
@@ -41,7 +41,7 @@ KEYS = [
     "expiries",
     "coverage",
     "confidence",
-]
+)
 
 
 def run(*arguments: str, stdin: bytes | None = None) -> Result:
