@@ -2,13 +2,35 @@
 
 GexError
 ├─ BenchInvalidError       a bench whose figures mean nothing
+├─ HotStoreError           the hot store cannot be started or reached
+├─ TapeError               the tape in the hot store is not the one that we write
+├─ SpoolError              the spool cannot be used
+│  ├─ SpoolHeldError       another process owns it
+│  └─ SpoolFullError       neither disk nor memory takes more
+├─ LakeError               the chain of a tape's parts is broken
+├─ LeaseHeldError          another process runs the service
+├─ ServiceError            a service that does not start, or does not stay
+├─ SimulatorError          the simulator's folder cannot be used
+│  ├─ SimulatorHeldError   another simulator owns it
+│  └─ SimulatorStateError  its saved clock cannot be read
+├─ FeedError               a source that fails for now
+│  ├─ FeedClosedError      the stream's connection is of no more use
+│  ├─ FeedTakenError       another program took the vendor's one stream
+│  └─ SignInError          only a person can go on                exit code 3
+├─ UnavailableError        an answer that cannot be given now, with the reason
 └─ InputError              what was given cannot be used            exit code 2
    ├─ ChainFileError       not a chain file that we read
    ├─ MomentError          nothing says when the quotes were taken
    ├─ ContractError        not an option contract's symbol
    ├─ SymbolError          not a symbol that we know
+   ├─ NotServedError       a symbol without figures here
+   ├─ NoDataError          a symbol of which nothing has arrived
+   ├─ ApiKeyError          no API key of that id
+   ├─ KeyFileError         a key file that cannot be read
+   ├─ PortError            an address that cannot be listened on
    ├─ CalendarError        a date outside the trading calendar
    ├─ CodecError           bytes that are not one of our events
+   ├─ FrameError           bytes that are not one of our frames
    ├─ ConventionError      no convention, scope or setting of that name
    ├─ BenchError           the benches are not installed
    └─ SettingsError        environment that does not make valid settings
@@ -26,6 +48,135 @@ class BenchInvalidError(GexError):
 
     def __init__(self, fact: str) -> None:
         super().__init__(f"This run does not count: {fact}. Run it again on an idle machine.")
+
+
+class SimulatorError(GexError):
+    """The simulator's folder cannot be used."""
+
+
+class SimulatorHeldError(SimulatorError):
+    """One simulator at a time owns a folder."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(
+            f"Another simulator is running on {folder}."
+            " Stop it first, or choose another folder by GEX_DATA_DIR."
+        )
+
+
+class SimulatorStateError(SimulatorError):
+    """The saved clock is not one of ours."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(
+            f"The simulator's clock in {path} cannot be read ({problem})."
+            " Remove that file: a new session then opens at 09:31."
+        )
+
+
+class UnavailableError(GexError):
+    """An answer that cannot be given now; `reason` is one word for programs."""
+
+    def __init__(self, reason: str, fact: str, cure: str) -> None:
+        self.reason = reason
+        super().__init__(f"{fact} {cure}")
+
+
+class LakeError(GexError):
+    """What lies in the lake is no unbroken chain; nothing is added to it until that is mended."""
+
+    def __init__(self, tape: str, problem: str) -> None:
+        super().__init__(
+            f"The parts of tape {tape} are no unbroken chain: {problem}. Nothing was skipped."
+            " Put back what is missing, or move what lies beyond it out of lake/_intraday."
+        )
+
+
+class ServiceError(GexError):
+    """A process that we start does not do its work."""
+
+    def __init__(self, service: str, fact: str, log: str) -> None:
+        super().__init__(f"{service} {fact}. Its own words stand at the end of {log}.")
+
+
+class LeaseHeldError(GexError):
+    """Another process runs the service, or has taken it over."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__(f"Another {service} holds the lease. Stop that one first.")
+
+
+class HotStoreError(GexError):
+    """The server of the hot store cannot be started, adopted or reached."""
+
+    def __init__(self, fact: str, cure: str) -> None:
+        super().__init__(f"The hot store is not usable: {fact}. {cure}")
+
+
+class TapeError(GexError):
+    """What stands on the tape is not what our spool holds; going on would mix two owners."""
+
+    def __init__(self, tape: str, fact: str) -> None:
+        super().__init__(
+            f"The tape {tape} was written by somebody else: {fact}. See that one process alone"
+            " writes it, then restart that one: it goes on under a number of its own."
+        )
+
+
+class SpoolError(GexError):
+    """The spool folder cannot be used as it is."""
+
+
+class SpoolHeldError(SpoolError):
+    """Another process owns the spool folder."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(
+            f"The spool {folder} belongs to a process that runs. Stop that process first."
+        )
+
+
+class SpoolFullError(SpoolError):
+    """Neither the disk nor the memory set aside takes another frame."""
+
+    def __init__(self, folder: str, reason: str) -> None:
+        super().__init__(
+            f"The spool {folder} cannot be written ({reason}) and its reserve in memory is full."
+            " Free disk space or repair the disk."
+        )
+
+
+class FeedError(GexError):
+    """A source fails for now; what asked for it tries again."""
+
+    def __init__(self, fact: str, cure: str = "It is tried again by itself.") -> None:
+        super().__init__(f"{fact}. {cure}")
+
+
+class FeedClosedError(FeedError):
+    """The stream's connection is of no more use; a new one is opened."""
+
+
+class FeedTakenError(FeedError):
+    """Another program opened the vendor's one stream; ours does not fight for it."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(
+            f"Schwab gave the stream to another program ({said})",
+            "Stop that program, then restart the streamer: a user has one stream.",
+        )
+
+
+class SignInError(FeedError):
+    """The vendor knows us no more; only a person can sign in again."""
+
+    exit_code = 3
+
+    def __init__(self, fact: str) -> None:
+        super().__init__(
+            fact,
+            "Move schwab_token.json away and put a fresh refresh token into SCHWAB_REFRESH_TOKEN.",
+        )
 
 
 class InputError(GexError):
@@ -68,6 +219,52 @@ class SymbolError(InputError):
         super().__init__(f"{text!r} is not a symbol. Expected {expected}.")
 
 
+class NotServedError(InputError):
+    """The symbol is one, but no figures of it are computed here."""
+
+    def __init__(self, symbol: str, served: tuple[str, ...]) -> None:
+        super().__init__(
+            f"{symbol} is not served here; {', '.join(served)} are."
+            f" Add it to GEX_SYMBOLS and start again."
+        )
+
+
+class NoDataError(InputError):
+    """Nothing of the symbol is in the hot store."""
+
+    def __init__(self, what: str, symbol: str) -> None:
+        super().__init__(
+            f"No {what} of {symbol} has arrived."
+            " Streamed are the symbols of GEX_SYMBOLS with their futures, from the open on."
+        )
+
+
+class ApiKeyError(InputError):
+    """There is no API key of that id."""
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"There is no key {key_id!r}. List the keys: gex keys list")
+
+
+class KeyFileError(InputError):
+    """The file of the API keys is damaged or out of reach."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(
+            f"{path} cannot be read ({reason}). Restore it from a copy, or remove it and make"
+            " new keys: gex keys create"
+        )
+
+
+class PortError(InputError):
+    """The address cannot be listened on."""
+
+    def __init__(self, host: str, port: int, reason: str) -> None:
+        super().__init__(
+            f"Cannot listen on {host}:{port} ({reason}). Choose another address: --host, --port."
+        )
+
+
 class CalendarError(InputError):
     """The date lies outside the years that the trading calendar covers."""
 
@@ -83,6 +280,13 @@ class CodecError(InputError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"These bytes are not an event of this version: {reason}.")
+
+
+class FrameError(InputError):
+    """The bytes are no frame of a tape."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"This is no frame of a tape: {reason}.")
 
 
 class ConventionError(InputError):
@@ -108,3 +312,20 @@ class SettingsError(InputError):
     def __init__(self, problems: tuple[str, ...]) -> None:
         self.problems = problems
         super().__init__("; ".join(problems))
+
+
+class QueryError(InputError):
+    """The lake cannot answer this."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"The lake cannot answer this: {reason}. It takes one SELECT over its tables, as in:"
+            ' gex sql "select count(*) from trades"'
+        )
+
+
+class StartError(InputError):
+    """What was asked for would not start what was meant."""
+
+    def __init__(self, fact: str, cure: str) -> None:
+        super().__init__(f"{fact[0].upper()}{fact[1:]}. {cure}.")

@@ -31,9 +31,9 @@ def run(script: str, *arguments: str, cwd: Path = ROOT) -> subprocess.CompletedP
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A copy of the package and its contract, to break."""
-    shutil.copytree(
-        PACKAGE, tmp_path / "gex_pipeline", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    for package in (PACKAGE, ROOT / "serving"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(package, tmp_path / package.name, ignore=ignored)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
 

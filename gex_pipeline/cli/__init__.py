@@ -7,7 +7,9 @@ from typing import Final, NoReturn
 from gex_pipeline.cli.group import LazyCommand, LazyGroup, quiet_pipe
 
 COMMANDS: Final = {
+    "up": LazyCommand("gex_pipeline.cli.up", "up", "Start everything and keep it running."),
     "levels": LazyCommand("gex_pipeline.cli.levels", "levels", "Exposure and levels of a chain."),
+    "sql": LazyCommand("gex_pipeline.cli.sql", "sql", "One query over the committed data."),
     "doctor": LazyCommand("gex_pipeline.cli.doctor", "doctor", "Check settings and installation."),
     "bench": LazyCommand("gex_pipeline.cli.bench", "bench", "Measure against the stated limits."),
 }

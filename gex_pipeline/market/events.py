@@ -1,4 +1,4 @@
-"""What happens in a market, as frozen facts: the eight kinds of event that a tape carries.
+"""What happens in a market, and what we made of it, as frozen facts: the events of a tape.
 
 A number that the source did not give is None: never 0, NaN or -999, which no decoder lets pass.
 Prices and dollars are floats, sizes too (fractions of shares trade); volumes and open interest are
@@ -168,7 +168,60 @@ class Heartbeat(_Happened, frozen=True, kw_only=True, tag="heartbeat"):
     connected: bool = True
 
 
-Event = Trade | Quote | OptionQuote | BookUpdate | Candle | ChainHeader | Gap | Heartbeat
+class GexSecond(_Happened, frozen=True, kw_only=True, tag="gex"):
+    """The exposure of one underlying and scope at the end of a market second, `ts_recv_ns`.
+
+    On tapes of our own, gex.<calendar>. Units and meanings stand with the lake's table of the same
+    columns (market/tables.py); `_oi` is weighted by open interest, `_volume` by the day's volume.
+    """
+
+    scope: str
+    convention: str
+    positions: str
+    """JSON: tape to [epoch, seq], the last event that is in."""
+    contracts: Count
+    null_reasons: str
+    """JSON: why a figure is null, by its name."""
+    spot: Number | None = None
+    net_gex_oi: Number | None = None
+    net_gex_volume: Number | None = None
+    call_gex_oi: Number | None = None
+    call_gex_volume: Number | None = None
+    put_gex_oi: Number | None = None
+    put_gex_volume: Number | None = None
+    gross_gex_oi: Number | None = None
+    gross_gex_volume: Number | None = None
+    dex_oi: Number | None = None
+    dex_volume: Number | None = None
+    vex_oi: Number | None = None
+    vex_volume: Number | None = None
+    cex_oi: Number | None = None
+    cex_volume: Number | None = None
+    zero_gamma_oi: Number | None = None
+    zero_gamma_volume: Number | None = None
+    call_wall_oi: Number | None = None
+    call_wall_volume: Number | None = None
+    put_wall_oi: Number | None = None
+    put_wall_volume: Number | None = None
+    abs_gamma_strike_oi: Number | None = None
+    abs_gamma_strike_volume: Number | None = None
+    max_net_strike_oi: Number | None = None
+    max_net_strike_volume: Number | None = None
+    min_net_strike_oi: Number | None = None
+    min_net_strike_volume: Number | None = None
+    max_pain: Number | None = None
+    expected_move: Number | None = None
+    open_interest: Number | None = None
+    volume: Number | None = None
+    own_share: Number | None = None
+    vendor_share: Number | None = None
+    confidence: Number | None = None
+    confidence_level: str | None = None
+
+
+Event = (
+    Trade | Quote | OptionQuote | BookUpdate | Candle | ChainHeader | Gap | Heartbeat | GexSecond
+)
 KINDS: tuple[type[Event], ...] = (
     Trade,
     Quote,
@@ -178,6 +231,7 @@ KINDS: tuple[type[Event], ...] = (
     ChainHeader,
     Gap,
     Heartbeat,
+    GexSecond,
 )
 
 

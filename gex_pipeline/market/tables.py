@@ -189,6 +189,7 @@ GEX = Table(
     "Dealer gamma exposure and levels: a row a second and scope.",
     (
         *_IDENTITY,
+        _SOURCE_SEQ,
         *_SCOPE,
         _POSITIONS,
         Column("spot", "float64", "$", "price of the underlying"),
@@ -325,5 +326,6 @@ EVENT_TABLES = {
     "option_quote": OPTION_QUOTES,
     "book": DEPTH,
     "gap": GAPS,
+    "gex": GEX,
 }
 """Where the events of a tape go, by tag; the kinds that are not named are not archived."""

@@ -6,6 +6,7 @@ reads the environment: `load(os.environ)` is the composition root's word.
 
 from gex_pipeline.settings.discord import Settings
 from gex_pipeline.settings.env_file import read_env_file, scan_env_file, with_env_file
+from gex_pipeline.settings.origin import Mode, Origin, origin_of
 from gex_pipeline.settings.problem import expected
 from gex_pipeline.settings.reading import Reading, load, read
 from gex_pipeline.settings.registry import PREFIXES, Setting, registry
@@ -14,6 +15,8 @@ from gex_pipeline.settings.unknown import UnknownName, unknown_names
 
 __all__ = [
     "PREFIXES",
+    "Mode",
+    "Origin",
     "Reading",
     "Secret",
     "Setting",
@@ -21,6 +24,7 @@ __all__ = [
     "UnknownName",
     "expected",
     "load",
+    "origin_of",
     "read",
     "read_env_file",
     "registry",

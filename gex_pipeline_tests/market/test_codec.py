@@ -25,6 +25,7 @@ from gex_pipeline.market.events import (
     ChainHeader,
     Event,
     Gap,
+    GexSecond,
     Heartbeat,
     OptionQuote,
     Quote,
@@ -59,6 +60,17 @@ ONE_OF_EACH: tuple[Event, ...] = (
     ),
     Gap("", RECV_NS, RECV_NS, ts_from_ns=1, ts_to_ns=2, cause="restart", first_seq=3, last_seq=9),
     Heartbeat("", RECV_NS, RECV_NS, received=12_345),
+    GexSecond(
+        "SPX",
+        RECV_NS,
+        RECV_NS,
+        scope="0dte",
+        convention="gexc-1:356bfcae",
+        positions='{"schwab.index":[1,7]}',
+        net_gex_oi=-1.5e9,
+        contracts=1500,
+        null_reasons="{}",
+    ),
 )
 
 PLAIN: dict[type[inspect.Type], st.SearchStrategy[Any]] = {
@@ -105,7 +117,7 @@ events = st.one_of(*map(events_of, KINDS))
 
 
 def test_one_of_each() -> None:
-    """All eight kinds survive in one batch, in order."""
+    """All kinds survive in one batch, in order."""
     assert {type(event) for event in ONE_OF_EACH} == set(KINDS)
     assert decode_events(encode_events(ONE_OF_EACH)) == list(ONE_OF_EACH)
 

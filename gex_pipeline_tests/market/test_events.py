@@ -1,4 +1,4 @@
-"""The eight kinds of event."""
+"""The kinds of event."""
 
 import msgspec
 import pytest
@@ -24,7 +24,7 @@ def test_nothing_is_made_up(kind: type[Event]) -> None:
 
 
 def test_tags_are_the_kinds() -> None:
-    """Eight kinds, eight tags."""
+    """Nine kinds, nine tags."""
     assert [tag_of(kind) for kind in KINDS] == [
         "trade",
         "quote",
@@ -34,6 +34,7 @@ def test_tags_are_the_kinds() -> None:
         "chain",
         "gap",
         "heartbeat",
+        "gex",
     ]
     assert tag_of(Heartbeat("", 1, 1, received=0)) == "heartbeat"
 

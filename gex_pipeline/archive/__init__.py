@@ -1,0 +1,1 @@
+"""APP: from the tape to the lake, a part at a time."""

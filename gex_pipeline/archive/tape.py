@@ -1,0 +1,63 @@
+"""The archive's source: the tape in the hot store, and the spool where the tape has a hole."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import redis
+
+from gex_pipeline.hot.chains import decode_image
+from gex_pipeline.hot.frame import Frame, decode_frame
+from gex_pipeline.hot.keys import Keys
+from gex_pipeline.hot.segment import spool_frames
+
+ENTRIES: Final = 200
+"""Of the tape in one reply."""
+
+
+class HotSource:
+    """The frames of one namespace, with the spools of one root."""
+
+    def __init__(self, store: redis.Redis, keys: Keys, spools: Path) -> None:
+        self._store, self._keys, self._spools = store, keys, spools
+
+    def tapes(self) -> tuple[str, ...]:
+        """Return the tapes that the hot store or the spool folder holds, sorted."""
+        pattern = self._keys.tape("*").replace("{*}", "{?*}")
+        streams = (key.decode() for key in self._store.scan_iter(match=pattern, count=1000))
+        found = {stream.partition("{")[2].rstrip("}") for stream in streams}
+        if self._spools.is_dir():
+            found |= {folder.name for folder in self._spools.iterdir() if any(folder.glob("*.seg"))}
+        return tuple(sorted(found))
+
+    def after(self, tape: str, epoch: int, seq: int) -> Iterator[Frame]:
+        """Give the frames of the tape after a position, in order; holes are left as they are."""
+        position = f"{epoch}-{seq}"
+        while entries := self._entries(tape, position):
+            for entry_id, fields in entries:
+                yield decode_frame(fields[b"f"])
+                position = entry_id.decode()
+
+    def spooled(self, tape: str, seq: int) -> Iterator[Frame]:
+        """Give the frames of the spool after a seq, in order; none where there is no spool."""
+        folder = self._spools / tape
+        if folder.is_dir():
+            yield from (decode_frame(data) for data in spool_frames(folder, seq))
+
+    def trim(self, tape: str, epoch: int, seq: int) -> None:
+        """Forget the tape up to a committed seq, but nothing that the engine has not folded."""
+        for position in self._folded(tape):
+            if position < (epoch, seq):
+                epoch, seq = position
+        self._store.xtrim(self._keys.tape(tape), minid=f"{epoch}-{seq + 1}", approximate=False)
+
+    def _entries(self, tape: str, position: str) -> list[Any]:
+        found: Any = self._store.xrange(self._keys.tape(tape), min=f"({position}", count=ENTRIES)
+        return list(found)
+
+    def _folded(self, tape: str) -> Iterator[tuple[int, int]]:
+        for key in self._store.scan_iter(match=self._keys.chain("*").replace("{*}", "{?*}")):
+            image: Any = self._store.get(key)
+            positions = decode_image(image).positions if image else {}
+            if tape in positions:
+                yield positions[tape]

@@ -1,0 +1,23 @@
+"""What workspace.yaml names: all assets, checks, jobs, schedules and sensors."""
+
+import dagster as dg
+
+from gex_pipeline.defs.assets import catalog, tape_parts
+from gex_pipeline.defs.checks import every_event_once, nothing_lost
+from gex_pipeline.defs.resources import Pipeline
+from gex_pipeline.defs.schedules import (
+    commit_tape,
+    every_few_minutes,
+    refresh_token,
+    token_refresh,
+)
+from gex_pipeline.defs.sensors import SUPERVISING, services
+
+defs = dg.Definitions(
+    assets=[tape_parts, catalog],
+    asset_checks=[nothing_lost, every_event_once],
+    jobs=[commit_tape, refresh_token, *SUPERVISING.values()],
+    schedules=[every_few_minutes, token_refresh],
+    sensors=[services],
+    resources={"pipeline": Pipeline()},
+)

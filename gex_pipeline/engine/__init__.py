@@ -1,0 +1,1 @@
+"""The live engine: the tape in, exposure snapshots, chains and recorded seconds out."""

@@ -1,0 +1,136 @@
+"""A lane: one tape and the underlyings that it feeds, cut into market seconds.
+
+The figure of second T stands on exactly the events before the tape's first one with a later
+`ts_recv_ns`; the heartbeat, one a market second, brings that one soon. So a recorded second is the
+same whenever and however often its tape is read, and (epoch, seq) of the last event says it all.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from gex_pipeline.engine.state import Position, Underlying
+from gex_pipeline.exposure.live import SILENT_AFTER_S, Image, asof_ns
+from gex_pipeline.market import sessions
+from gex_pipeline.market.events import Event, Heartbeat, OptionQuote
+
+SILENCE_RECORDED_S: Final = 60
+"""So long a silent tape goes on making seconds, with confidence 0; then it has no more to say."""
+_NS: Final = sessions.SECOND_NS
+
+
+class Second(msgspec.Struct, frozen=True, eq=False):
+    """A complete market second: what each underlying of a lane was at its end."""
+
+    ts_ns: int
+    images: tuple[Image, ...]
+
+
+class Lane:
+    """Reads one tape's events in order; yields each second as it becomes complete."""
+
+    def __init__(self, tape: str, underlyings: dict[str, Underlying]) -> None:
+        self.tape = tape
+        self.underlyings = underlyings
+        self.position: Position | None = None
+        """After this event reading goes on; None: from the tape's beginning."""
+        self.seen_ns = 0
+        """Receipt of the newest event."""
+        self.heard_ns = 0
+        """Receipt of the newest heartbeat with a connection."""
+        self.events = 0
+        self._open_ns = 0
+        """End of the second that is not complete yet; 0 before the first event."""
+        self._restored: dict[str, Position] = {}
+
+    def resume(self, images: list[Image], recorded_ns: int) -> None:
+        """Go on from images and after the newest recorded second (0: none).
+
+        An underlying without an image makes the lane read its tape from the beginning.
+        """
+        for image in images:
+            self.underlyings[image.symbol].restore(image)
+            self._restored[image.symbol] = image.positions[self.tape]
+        known_ns = max((max(image.ts_recv_ns, image.heard_ns) for image in images), default=0)
+        self._open_ns = max(-(-known_ns // _NS) * _NS, recorded_ns + _NS if recorded_ns else 0)
+        if images and len(images) == len(self.underlyings):
+            self.position = min(self._restored.values())
+            self.heard_ns = min(image.heard_ns for image in images)
+            self.seen_ns = min(image.ts_recv_ns for image in images)
+
+    def take(self, epoch: int, events: tuple[Event, ...]) -> Iterator[Second]:
+        """Take in a frame's events; yield the seconds that they complete, oldest first."""
+        for event in events:
+            recv_ns = event.ts_recv_ns
+            if recv_ns > self._open_ns:
+                yield from self._complete(recv_ns)
+            self._apply(event, (epoch, event.seq))
+
+    def preview(self, symbol: str, now_ns: int) -> Image | None:
+        """Return the newest state of an underlying, at the tape's time; None without contracts."""
+        underlying = self.underlyings[symbol]
+        if not len(underlying.columns):
+            return None
+        underlying.dirty = False
+        return underlying.image(
+            self.seen_ns, max(now_ns, self.seen_ns), self.heard_ns, self._positions()
+        )
+
+    def silent(self, now_ns: int) -> bool:
+        """Whether the tape has had no heartbeat for too long."""
+        return now_ns - self.heard_ns > SILENT_AFTER_S * _NS
+
+    def _apply(self, event: Event, position: Position) -> None:
+        self.events += 1
+        self.position = position
+        self.seen_ns = max(self.seen_ns, event.ts_recv_ns)
+        if isinstance(event, OptionQuote):
+            symbol = event.underlying
+        elif isinstance(event, Heartbeat):
+            if event.connected:
+                self.heard_ns = event.ts_recv_ns
+            return
+        else:
+            symbol = event.symbol
+        underlying = self.underlyings.get(symbol)
+        if underlying is not None and not self._known(symbol, position):
+            underlying.take(event)
+
+    def _known(self, symbol: str, position: Position) -> bool:
+        """Whether an image that we started from holds the event already."""
+        restored = self._restored.get(symbol)
+        if restored is None or position > restored:
+            self._restored.pop(symbol, None)
+            return False
+        return True
+
+    def _complete(self, recv_ns: int) -> Iterator[Second]:
+        """Yield the seconds that end before `recv_ns`, of those that are worth a figure."""
+        last_ns = (recv_ns - 1) // _NS * _NS
+        if self._open_ns:
+            until_ns = min(last_ns, self.heard_ns + SILENCE_RECORDED_S * _NS)
+            for ts_ns in range(self._open_ns, until_ns + 1, _NS):
+                images = self._images(ts_ns)
+                if images:
+                    yield Second(ts_ns, images)
+        self._open_ns = last_ns + _NS
+        self._roll(recv_ns)
+
+    def _images(self, ts_ns: int) -> tuple[Image, ...]:
+        self._roll(ts_ns)
+        positions = self._positions()
+        return tuple(
+            underlying.image(ts_ns, ts_ns, self.heard_ns, positions)
+            for symbol, underlying in self.underlyings.items()
+            if len(underlying.columns) and asof_ns(ts_ns, symbol) == ts_ns
+        )
+
+    def _positions(self) -> dict[str, Position]:
+        return {self.tape: self.position} if self.position else {}
+
+    def _roll(self, ts_ns: int) -> None:
+        for symbol, underlying in self.underlyings.items():
+            day = sessions.et_datetime(asof_ns(ts_ns, symbol)).date()
+            if day != underlying.day:
+                underlying.roll(day)

@@ -1,0 +1,230 @@
+"""The engine: reads the tapes, keeps every underlying up to date, has its figures published.
+
+Threads: this loop reads and applies events, the worker folds, a sender per recorded tape sends, and
+the pulse renews lease and status. All end with `stop`; the loop's silence ends the pulse.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import redis
+
+from gex_pipeline.engine.lane import Lane
+from gex_pipeline.engine.pace import Pace
+from gex_pipeline.engine.publish import Publisher
+from gex_pipeline.engine.record import Recorder
+from gex_pipeline.engine.state import Underlying, figures_due
+from gex_pipeline.engine.worker import Worker
+from gex_pipeline.errors import CodecError
+from gex_pipeline.exposure.live import Image, asof_ns
+from gex_pipeline.hot.chains import decode_image
+from gex_pipeline.hot.connect import UNREACHABLE
+from gex_pipeline.hot.frame import Frame, Position
+from gex_pipeline.hot.keys import Keys
+from gex_pipeline.hot.tape import TapeReader
+from gex_pipeline.market.sessions import SECOND_NS, Calendar
+from gex_pipeline.market.symbology import calendar_of, kind_of
+
+SERVICE: Final = "engine"
+_FRAMES: Final = 64
+"""Read at a time; between two reads previews have their turn."""
+_PAUSE_S: Final = 0.01
+_RETRY_S: Final = 0.5
+_BEHIND_NS: Final = 2 * SECOND_NS
+"""Further behind the market clock the tape is caught up with before anything is previewed."""
+_MEASURE_S: Final = 1.0
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What an engine computes, of whose data, and how much it may use."""
+
+    symbols: tuple[str, ...]
+    source: str
+    """What stands in each payload: schwab, simulator."""
+    mode: str
+    root: Path
+    feed: str = "schwab"
+    """First half of the names of the tapes that feed it."""
+    duty: float = 0.25
+    publish_per_s: float = 10.0
+
+
+class Engine:
+    """One process's engine; `run` returns when told to stop, and raises what ended it."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        store: redis.Redis,
+        keys: Keys,
+        market_ns: Callable[[], int],
+    ) -> None:
+        """Open the spools and take up where the newest engine left off.
+
+        `market_ns` tells the market time, for silence and lag; figures go by the tapes alone.
+        """
+        self.turned_s = time.monotonic()
+        """When the loop last went round."""
+        self.holes = 0
+        self.unreadable = 0
+        """Times that the hot store did not answer."""
+        self._plan, self._store, self._keys, self._market_ns = plan, store, keys, market_ns
+        self._pace = Pace(plan.duty, plan.publish_per_s)
+        self._lanes: dict[str, Lane] = {}
+        self._recorders: dict[str, Recorder] = {}
+        for calendar, symbols in _by_calendar(plan.symbols).items():
+            tape = f"{plan.feed}.{calendar}"
+            self._recorders[tape] = Recorder(store, keys, plan.root, calendar)
+            self._lanes[tape] = self._lane(tape, symbols)
+        self._readers = {tape: TapeReader(store, keys, tape) for tape in self._lanes}
+        self._publisher = Publisher(store, keys)
+        self._worker = Worker(self._recorders, self._publisher, self._pace)
+        self._published_s: dict[str, float] = {}
+        self._was_silent: dict[str, bool] = {}
+        self._measured = (time.monotonic(), time.process_time())
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until told to stop; spools are closed on the way out.
+
+        Raises:
+            GexError: a spool or a tape is not ours, or another failure that a restart may cure.
+        """
+        with ExitStack() as stack:
+            for recorder in self._recorders.values():
+                stack.callback(recorder.close)
+                stack.enter_context(_thread(recorder.run, stop, f"send {recorder.tape}"))
+            stack.enter_context(_thread(self._worker.run, stop, "fold"))
+            stack.callback(stop.set)
+            while not stop.is_set():
+                self._turn(stop)
+        if self._worker.failure is not None:
+            raise self._worker.failure
+
+    def status(self) -> dict[str, str | int | float]:
+        """Return what the status hash says of the engine."""
+        pace, worker = self._pace, self._worker
+        fields: dict[str, str | int | float] = {
+            "loop_age_s": round(time.monotonic() - self.turned_s, 3),
+            "events": sum(lane.events for lane in self._lanes.values()),
+            "seconds": worker.seconds,
+            "previews": worker.previews,
+            "published": self._publisher.published,
+            "chains": self._publisher.chains,
+            "dropped": self._publisher.dropped,
+            "holes": self.holes,
+            "unreadable": self.unreadable,
+            "core_share": round(pace.share, 4),
+            "duty": pace.duty,
+            "publish_per_s": round(1 / pace.interval_s, 3),
+            "slowed": int(pace.slowed),
+        }
+        for tape, lane in self._lanes.items():
+            fields[f"position:{tape}"] = str(Position(*lane.position)) if lane.position else ""
+            fields[f"seen_ns:{tape}"] = lane.seen_ns
+            fields[f"heard_ns:{tape}"] = lane.heard_ns
+            fields[f"recorded_ns:{tape}"] = self._recorders[tape].recorded_ns
+            for symbol, underlying in lane.underlyings.items():
+                fields[f"contracts:{symbol}"] = len(underlying.columns)
+                fields[f"fold_ms:{symbol}"] = round(worker.fold_s.get(symbol, 0.0) * 1e3, 2)
+        return fields
+
+    def _turn(self, stop: threading.Event) -> None:
+        """Read what there is, then preview what changed."""
+        self.turned_s = time.monotonic()
+        try:
+            moved = [self._read(lane, stop) for lane in self._lanes.values()]
+        except UNREACHABLE:
+            self.unreadable += 1
+            stop.wait(_RETRY_S)
+            return
+        for lane in self._lanes.values():
+            self._preview(lane)
+        self._measure()
+        if not any(moved):
+            stop.wait(_PAUSE_S)
+
+    def _read(self, lane: Lane, stop: threading.Event) -> bool:
+        after = Position(*lane.position) if lane.position else None
+        found = self._readers[lane.tape].read_checked(after, _FRAMES)
+        for frame in found:
+            if not isinstance(frame, Frame):
+                self.holes += 1
+                continue
+            for second in lane.take(frame.epoch, frame.events):
+                self._worker.put_second(lane.tape, second, stop)
+            if stop.is_set():
+                break
+        return bool(found)
+
+    def _preview(self, lane: Lane) -> None:
+        """Have the underlyings that changed previewed, as often as the pace allows."""
+        now_ns, now_s = self._market_ns(), time.monotonic()
+        silent = lane.silent(now_ns)
+        changed = silent != self._was_silent.get(lane.tape, silent)
+        self._was_silent[lane.tape] = silent
+        behind = now_ns - lane.seen_ns > _BEHIND_NS
+        for symbol, underlying in lane.underlyings.items():
+            due = changed or (
+                underlying.dirty
+                and self._pace.previews
+                and now_s - self._published_s.get(symbol, 0.0) >= self._pace.interval_s
+            )
+            caught_up = silent or not behind
+            if due and caught_up and not self._worker.busy(symbol) and figures_due(now_ns):
+                self._published_s[symbol] = now_s
+                image = lane.preview(symbol, now_ns)
+                if image is not None:
+                    self._worker.put_preview(image)
+
+    def _measure(self) -> None:
+        wall_s, cpu_s = time.monotonic(), time.process_time()
+        before_wall_s, before_cpu_s = self._measured
+        if wall_s - before_wall_s >= _MEASURE_S:
+            self._pace.measured(cpu_s - before_cpu_s, wall_s - before_wall_s)
+            self._measured = (wall_s, cpu_s)
+
+    def _lane(self, tape: str, symbols: tuple[str, ...]) -> Lane:
+        source, mode = self._plan.source, self._plan.mode
+        lane = Lane(tape, {symbol: Underlying(symbol, source, mode) for symbol in symbols})
+        stored = (self._stored(symbol) for symbol in symbols)
+        images = [image for image in stored if image and tape in image.positions]
+        lane.resume(images, self._recorders[tape].recorded_ns)
+        return lane
+
+    def _stored(self, symbol: str) -> Image | None:
+        """Return the chain in the hot store; one that cannot be read is as good as none."""
+        data: Any = self._store.get(self._keys.chain(symbol))
+        try:
+            return decode_image(data) if data else None
+        except CodecError:
+            return None
+
+
+def _by_calendar(symbols: tuple[str, ...]) -> dict[Calendar, tuple[str, ...]]:
+    """Return the underlyings that options have, by the calendar of their tape."""
+    found: dict[Calendar, tuple[str, ...]] = {}
+    for symbol in dict.fromkeys(symbols):
+        if kind_of(symbol) in ("share", "index"):
+            calendar = calendar_of(symbol)
+            found[calendar] = (*found.get(calendar, ()), symbol)
+    return found
+
+
+class _thread:
+    """A thread that runs inside a `with`, and has ended behind it."""
+
+    def __init__(self, work: Callable[[threading.Event], None], stop: threading.Event, name: str):
+        self._stop = stop
+        self._thread = threading.Thread(target=work, args=(stop,), name=name)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()

@@ -1,0 +1,125 @@
+"""The worker: folds images beside the loop that reads the tape.
+
+Complete seconds wait in a bounded queue, and while it is full the tape waits in the hot store:
+none is skipped. Of previews only the newest of each underlying waits.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from gex_pipeline.engine.figures import EVERY, PUBLISHED, figures, gex_second
+from gex_pipeline.engine.lane import Second
+from gex_pipeline.engine.pace import Pace
+from gex_pipeline.engine.publish import Publisher
+from gex_pipeline.engine.record import Recorder
+from gex_pipeline.exposure.live import Image
+
+SECONDS_WAITING: Final = 4
+CHAIN_EVERY_S: Final = 1.0
+"""Real time between two chains of an underlying in the hot store."""
+CHAIN_EVERY_SLOWED_S: Final = 5.0
+
+
+class Worker:
+    """One thread that folds, records and publishes; `failure` is why it ended, if it did."""
+
+    def __init__(
+        self, recorders: Mapping[str, Recorder], publisher: Publisher, pace: Pace
+    ) -> None:
+        self.failure: BaseException | None = None
+        self.seconds = 0
+        self.previews = 0
+        self.fold_s: dict[str, float] = {}
+        """CPU time of the newest fold and publication, by underlying."""
+        self._recorders, self._publisher, self._pace = recorders, publisher, pace
+        self._changed = threading.Condition()
+        self._seconds: deque[tuple[str, Second]] = deque()
+        self._previews: dict[str, Image] = {}
+        self._chain_due_s: dict[str, float] = {}
+
+    def put_second(self, tape: str, second: Second, stop: threading.Event) -> None:
+        """Queue a complete second of a tape; waits while the queue is full."""
+        with self._changed:
+            while len(self._seconds) >= SECONDS_WAITING and not self._ended(stop):
+                self._changed.wait(0.1)
+            self._seconds.append((tape, second))
+            self._changed.notify_all()
+
+    def put_preview(self, image: Image) -> None:
+        """Queue a preview in place of one of the same underlying that still waits."""
+        with self._changed:
+            self._previews[image.symbol] = image
+            self._changed.notify_all()
+
+    def busy(self, symbol: str) -> bool:
+        """Whether a preview of the underlying waits."""
+        return symbol in self._previews or bool(self._seconds)
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until told to stop; what waits then is left to the next start."""
+        try:
+            while not stop.is_set():
+                work = self._next()
+                if work is not None:
+                    work()
+        except BaseException as error:
+            self.failure = error
+            stop.set()
+            raise
+
+    def _next(self) -> Callable[[], None] | None:
+        """Take the next piece of work, seconds first; None: there was none for a while."""
+        with self._changed:
+            if not (self._seconds or self._previews):
+                self._changed.wait(0.1)
+            if self._seconds:
+                tape, second = self._seconds.popleft()
+                self._changed.notify_all()
+                return lambda: self._finish(tape, second)
+            if self._previews:
+                image = self._previews.pop(next(iter(self._previews)))
+                return lambda: self._preview(image)
+        return None
+
+    def _finish(self, tape: str, second: Second) -> None:
+        folded = []
+        for image in second.images:
+            started_s = time.thread_time()
+            folded.append((image, figures(image, EVERY, final=True)))
+            self.fold_s[image.symbol] = time.thread_time() - started_s
+        ts_ns = second.ts_ns
+        rows = [
+            gex_second(ts_ns, image, snapshots[scope])
+            for image, snapshots in folded
+            for scope in PUBLISHED
+        ]
+        recorder = self._recorders[tape]
+        new = ts_ns > recorder.recorded_ns
+        recorder.write(ts_ns, rows)
+        for image, snapshots in folded:
+            self._publisher.snapshots(image, snapshots)
+            if new:
+                self._publisher.second(ts_ns, image, snapshots)
+            self._store_chain(image)
+        self.seconds += 1
+
+    def _preview(self, image: Image) -> None:
+        started_s = time.thread_time()
+        self._publisher.snapshots(image, figures(image, PUBLISHED, final=False))
+        self._store_chain(image)
+        self._pace.spent(image.symbol, time.thread_time() - started_s)
+        self.previews += 1
+
+    def _store_chain(self, image: Image) -> None:
+        now_s = time.monotonic()
+        if now_s < self._chain_due_s.get(image.symbol, 0.0):
+            return
+        every_s = CHAIN_EVERY_SLOWED_S if self._pace.slowed else CHAIN_EVERY_S
+        self._chain_due_s[image.symbol] = now_s + every_s * 0.9
+        self._publisher.chain(image)
+
+    def _ended(self, stop: threading.Event) -> bool:
+        return stop.is_set() or self.failure is not None

@@ -1,0 +1,217 @@
+"""The live chain: rows that a feed keeps changing, and the chain that they are at one moment.
+
+An image is a consistent copy of all rows of one underlying, with what else its figures stand on:
+spot, the feed's heartbeat, the windows of the chain and the tape positions. Whoever holds it gets
+the same chain and the same figures, live, later or elsewhere.
+"""
+
+import datetime
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from gex_pipeline.exposure.chain import Chain
+from gex_pipeline.exposure.intake import clean_chain
+from gex_pipeline.exposure.smile import NEAR_MONEY
+from gex_pipeline.market import sessions
+from gex_pipeline.market.arrays import Bools, Floats, Ints
+from gex_pipeline.market.chain import OptionChain
+from gex_pipeline.market.contracts import parse_occ_columns
+from gex_pipeline.market.roots import option_root
+from gex_pipeline.market.symbology import kind_of
+
+SILENT_AFTER_S: Final = 5
+"""A feed without a heartbeat for longer, in market time, is dead."""
+FROZEN_AFTER_S: Final = 60
+"""So is one that changed no near-money quote for longer, in session."""
+_NS: Final = sessions.SECOND_NS
+
+
+class Window(msgspec.Struct, frozen=True):
+    """One answer of the chain: which expiries were asked for, and whether all came."""
+
+    first_expiry: datetime.date
+    last_expiry: datetime.date
+    complete: bool
+    ts_recv_ns: int
+
+
+class Spot(msgspec.Struct, frozen=True):
+    """What was said of the underlying's price; NaN and 0 where nothing was."""
+
+    last: float = np.nan
+    last_ns: int = 0
+    bid: float = np.nan
+    ask: float = np.nan
+    quote_ns: int = 0
+    stated: float = np.nan
+    """The price that came with a chain."""
+    stated_ns: int = 0
+
+
+class Rows(msgspec.Struct, frozen=True, eq=False):
+    """The rows' numbers, cleaned; row 0 is no contract and holds nothing."""
+
+    bid: Floats
+    ask: Floats
+    iv: Floats
+    gamma: Floats
+    open_interest: Floats
+    volume: Floats
+    quote_ns: Ints
+    """The quote's own time."""
+    seen_ns: Ints
+    """When the row was received."""
+    changed_ns: Ints
+    """When its bid or ask was last another one."""
+    streamed: Bools
+    """Pushed by a stream, which says nothing of a quote that stays as it is."""
+
+
+class Layout(msgspec.Struct, frozen=True, eq=False):
+    """Where the rows stand in the chain."""
+
+    chain: Chain
+    """Its lines and groups, without quotes."""
+    row: Ints
+    """(2, L) the row of each contract; 0 where none is listed."""
+
+
+class Image(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """One underlying at one moment."""
+
+    symbol: str
+    source: str
+    mode: str
+    contracts: tuple[str, ...]
+    """OCC symbols, of row 1 and on."""
+    settlements: tuple[str, ...]
+    """"A" or "P" where the vendor says so, else ""."""
+    layout: Layout
+    rows: Rows
+    spot: Spot
+    asof_ns: int
+    """The moment of the figures: market time, held at the close of quotes while that is past."""
+    watched_ns: int
+    """Market time up to which the feed was listened to."""
+    heard_ns: int
+    """Its newest heartbeat with a connection."""
+    ts_recv_ns: int
+    """Receipt of the newest event that is in."""
+    windows: tuple[Window, ...]
+    positions: dict[str, tuple[int, int]]
+    """Tape to (epoch, seq) of the last event that is in."""
+
+    @property
+    def silent(self) -> bool:
+        """Whether the feed has had no heartbeat for too long."""
+        return self.watched_ns - self.heard_ns > SILENT_AFTER_S * _NS
+
+
+def lay_out(symbol: str, contracts: Sequence[str], settlements: Sequence[str]) -> Layout:
+    """Return where the rows of these contracts stand, row 1 first.
+
+    The chain is made by the one intake that files go through, of rows whose open interest is their
+    own number: so a live chain cannot be laid out otherwise than a file's.
+    """
+    occ = parse_occ_columns(contracts)
+    size = len(contracts)
+    nothing, zeros = np.full(size, np.nan), np.zeros(size, dtype=np.int64)
+    numbered = OptionChain(
+        symbol=symbol,
+        source="",
+        spot=np.nan,
+        ts_source_ns=0,
+        root=occ.root,
+        expiry=occ.expiry,
+        right=occ.right,
+        strike=occ.strike,
+        bid=nothing,
+        ask=nothing,
+        iv=nothing,
+        gamma=nothing,
+        open_interest=np.arange(1.0, size + 1),
+        volume=np.zeros(size),
+        ts_quote_ns=zeros,
+        settlement=np.array(settlements, dtype="U1"),
+    )
+    chain = clean_chain(numbered, asof_ns=0)
+    return Layout(chain, chain.open_interest.astype(np.int64))
+
+
+def live_chain(image: Image) -> Chain:
+    """Return the chain at the image's moment.
+
+    A quote is as fresh as its own time, as its row's receipt and, where a stream keeps it, as the
+    stream's heartbeat: a stream that sends changes only says nothing about an unchanged quote.
+    """
+    rows, at = image.rows, image.layout.row
+    fresh_ns = np.maximum(rows.quote_ns, rows.seen_ns)
+    fresh_ns = np.where(rows.streamed, np.maximum(fresh_ns, image.heard_ns), fresh_ns)
+    return msgspec.structs.replace(
+        image.layout.chain,
+        source=image.source,
+        spot=spot_price(image.spot, image.symbol, image.asof_ns),
+        asof_ns=image.asof_ns,
+        live=True,
+        bid=rows.bid[at],
+        ask=rows.ask[at],
+        iv=rows.iv[at],
+        gamma=rows.gamma[at],
+        open_interest=rows.open_interest[at],
+        volume=rows.volume[at],
+        ts_quote_ns=fresh_ns[at],
+    )
+
+
+def spot_price(spot: Spot, symbol: str, asof_ns: int) -> float:
+    """Return the price of the underlying, or NaN.
+
+    Of a share in session the middle of its quote, else the newest last price or index value. The
+    price that came with a chain stands in while the underlying's own is a minute older than it.
+    """
+    stands_in = spot.stated_ns - max(spot.last_ns, spot.quote_ns) > FROZEN_AFTER_S * _NS
+    if stands_in and spot.stated > 0:
+        return spot.stated
+    shares = kind_of(symbol) == "share"
+    if shares and 0 < spot.bid <= spot.ask and sessions.in_session(asof_ns, "equity"):
+        return (spot.bid + spot.ask) / 2
+    return spot.last if spot.last > 0 else np.nan
+
+
+def feed_factor(image: Image, chain: Chain) -> float:
+    """Return the feed's factor of confidence; `chain` is the image's live chain.
+
+    0 when the feed is silent or its near-money quotes stand still in session, else the share of
+    the windows of the chain that are complete; 0 too before any window was answered.
+    """
+    today = sessions.et_datetime(image.asof_ns).date()
+    windows = [window for window in image.windows if window.last_expiry >= today]
+    if not windows or image.silent or _frozen(image, chain):
+        return 0.0
+    return sum(window.complete for window in windows) / len(windows)
+
+
+def _frozen(image: Image, chain: Chain) -> bool:
+    limit_ns = image.asof_ns - FROZEN_AFTER_S * _NS
+    trading = sessions.in_session(image.asof_ns, "equity")
+    if not (trading and sessions.in_session(limit_ns, "equity") and chain.spot > 0):
+        return False
+    near = np.abs(np.log(chain.strike / chain.spot)) <= NEAR_MONEY
+    near &= chain.settle_ns[chain.group] > image.asof_ns
+    changed_ns = image.rows.changed_ns[image.layout.row[:, near]][chain.bid[:, near] > 0]
+    return bool(changed_ns.size and changed_ns.max() <= limit_ns)
+
+
+def asof_ns(market_ns: int, symbol: str) -> int:
+    """Return the moment of figures at a market time: itself while options quote, else the close.
+
+    Options quote from 09:30 New York to 16:15 (indexes, SPY, QQQ, IWM, DIA) or 16:00.
+    """
+    late = option_root(symbol).quote_close_late
+    day = sessions.et_datetime(market_ns).date()
+    if not sessions.is_trading_day(day) or market_ns < sessions.regular_open_ns(day):
+        return sessions.quote_close_ns(sessions.previous_trading_day(day), late=late)
+    return min(market_ns, sessions.quote_close_ns(day, late=late))

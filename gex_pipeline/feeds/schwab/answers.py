@@ -1,0 +1,190 @@
+"""REST answers as typed facts: one window of a chain with all that Schwab says of each contract."""
+
+import datetime
+import math
+from collections.abc import Iterator
+
+import msgspec
+import numpy as np
+
+from gex_pipeline.feeds.document import decode_document
+from gex_pipeline.feeds.numbers import Number, number
+from gex_pipeline.feeds.schwab.chains import read_chain
+from gex_pipeline.market.arrays import Texts
+from gex_pipeline.market.chain import OptionChain
+from gex_pipeline.market.events import ChainHeader, Event, OptionQuote
+
+_ABSENT = -999.0
+_BIGGEST = 1e15
+_PERCENT = 100.0
+_THOUSANDTHS = 1000
+
+
+class _Row(msgspec.Struct, frozen=True, rename="camel"):
+    """What a contract has beside the columns of an OptionChain."""
+
+    symbol: str | None = None
+    bid_size: Number = None
+    ask_size: Number = None
+    last: Number = None
+    last_size: Number = None
+    mark: Number = None
+    delta: Number = None
+    theta: Number = None
+    vega: Number = None
+    rho: Number = None
+
+
+class _Header(msgspec.Struct, frozen=True, rename="camel"):
+    is_delayed: bool | None = None
+    is_chain_truncated: bool | None = None
+    interest_rate: Number = None
+    dividend_yield: Number = None
+    call_exp_date_map: dict[str, dict[str, list[_Row]]] | None = None
+    put_exp_date_map: dict[str, dict[str, list[_Row]]] | None = None
+
+
+class _Expiration(msgspec.Struct, frozen=True, rename="camel"):
+    expiration_date: datetime.date
+
+
+class _Expirations(msgspec.Struct, frozen=True, rename="camel"):
+    expiration_list: list[_Expiration] = []
+
+
+class ChainPart(msgspec.Struct, frozen=True, eq=False):
+    """One window of a chain as it was answered."""
+
+    chain: OptionChain
+    first: datetime.date
+    last: datetime.date
+    complete: bool
+    """False: Schwab cut it short."""
+    delayed: bool
+    interest_rate: float | None
+    """A fraction a year."""
+    dividend_yield: float | None
+    rows: dict[str, _Row]
+
+    def events(self, ts_recv_ns: int) -> Iterator[Event]:
+        """Yield the header, then a quote of every contract."""
+        spot = _finite(self.chain.spot)
+        yield ChainHeader(
+            symbol=self.chain.symbol,
+            ts_event_ns=self.chain.ts_source_ns or ts_recv_ns,
+            ts_recv_ns=ts_recv_ns,
+            first_expiry=self.first,
+            last_expiry=self.last,
+            contracts=len(self.chain),
+            complete=self.complete,
+            underlying_price=spot,
+            interest_rate=self.interest_rate,
+            dividend_yield=self.dividend_yield,
+            delayed=self.delayed,
+        )
+        for index, symbol in enumerate(occ_symbols(self.chain).tolist()):
+            yield self._quote(index, symbol, spot, ts_recv_ns)
+
+    def _quote(self, index: int, symbol: str, spot: float | None, ts_recv_ns: int) -> OptionQuote:
+        chain, row = self.chain, self.rows.get(symbol, _NO_ROW)
+        open_interest, volume = chain.open_interest[index], chain.volume[index]
+        settlement = str(chain.settlement[index])
+        return OptionQuote(
+            symbol=symbol,
+            ts_event_ns=int(chain.ts_quote_ns[index]) or chain.ts_source_ns or ts_recv_ns,
+            ts_recv_ns=ts_recv_ns,
+            underlying=chain.symbol,
+            bid=_finite(chain.bid[index]),
+            ask=_finite(chain.ask[index]),
+            bid_size=_size(row.bid_size),
+            ask_size=_size(row.ask_size),
+            last=_known(row.last),
+            last_size=_size(row.last_size),
+            mark=_known(row.mark),
+            iv=_finite(chain.iv[index]),
+            delta=_known(row.delta),
+            gamma=_finite(chain.gamma[index]),
+            theta=_known(row.theta),
+            vega=_known(row.vega),
+            rho=_known(row.rho),
+            open_interest=int(open_interest) if open_interest >= 0 else None,
+            volume=int(volume) if volume >= 0 else None,
+            underlying_price=spot,
+            settlement=settlement if settlement in ("A", "P") else None,  # type: ignore[arg-type]
+            streamed=False,
+        )
+
+
+_NO_ROW = _Row()
+
+
+def read_part(data: bytes, first: datetime.date, last: datetime.date) -> ChainPart:
+    """Return the part of a chain in one /chains answer.
+
+    Raises:
+        ChainFileError: no such JSON.
+    """
+    header = decode_document(data, _Header, "a Schwab chain JSON")
+    dividend = _known(header.dividend_yield)
+    return ChainPart(
+        chain=read_chain(data),
+        first=first,
+        last=last,
+        complete=not header.is_chain_truncated,
+        delayed=bool(header.is_delayed),
+        interest_rate=_fraction(_known(header.interest_rate)),
+        dividend_yield=None if dividend is None or dividend < 0 else _fraction(dividend),
+        rows=dict(_rows(header)),
+    )
+
+
+def read_expirations(data: bytes) -> tuple[datetime.date, ...]:
+    """Return the expirations of one /expirationchain answer, each once, in order.
+
+    Raises:
+        ChainFileError: no such JSON.
+    """
+    answer = decode_document(data, _Expirations, "a Schwab expiration chain JSON")
+    return tuple(sorted({each.expiration_date for each in answer.expiration_list}))
+
+
+def occ_symbols(chain: OptionChain) -> Texts:
+    """Return every contract's canonical symbol, a row each."""
+    roots = np.char.ljust(chain.root, 6) if len(chain) else chain.root
+    days = chain.expiry.astype("datetime64[D]").astype(str).tolist()
+    rights = ["C" if right > 0 else "P" for right in chain.right.tolist()]
+    thousandths = np.rint(chain.strike * _THOUSANDTHS).astype(np.int64).tolist()
+    parts = zip(roots.tolist(), days, rights, thousandths, strict=True)
+    return np.array(
+        [
+            f"{root}{day[2:4]}{day[5:7]}{day[8:]}{right}{strike:08d}"
+            for root, day, right, strike in parts
+        ],
+        dtype="U21",
+    )
+
+
+def _rows(header: _Header) -> Iterator[tuple[str, _Row]]:
+    for dates in (header.call_exp_date_map, header.put_exp_date_map):
+        for strikes in (dates or {}).values():
+            for rows in strikes.values():
+                yield from ((row.symbol, row) for row in rows if row.symbol)
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if abs(value) < _BIGGEST else None  # NaN compares as False
+
+
+def _known(value: Number) -> float | None:
+    """Return a number, or None for Schwab's -999 and all that is none."""
+    given = number(value)
+    return None if math.isnan(given) or given == _ABSENT else _finite(given)
+
+
+def _size(value: Number) -> float | None:
+    known = _known(value)
+    return None if known is None or known < 0 else known
+
+
+def _fraction(percent: float | None) -> float | None:
+    return None if percent is None else percent / _PERCENT

@@ -1,0 +1,1 @@
+"""All that the API, the page and the chat bot may reach: figures, services, keys."""

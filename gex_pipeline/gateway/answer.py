@@ -1,0 +1,93 @@
+"""The parts of a snapshot as they are asked for, cut out of its JSON without decoding them."""
+
+from typing import Any, Final, Literal
+
+import msgspec
+
+from gex_pipeline.errors import UnavailableError
+from gex_pipeline.exposure.snapshot import GexSnapshot
+from gex_pipeline.gateway.age import Freshness, Market
+
+Part = Literal["whole", "levels", "strikes", "expiries", "profile"]
+Mode = Literal["real", "simulated"]
+Sections = dict[str, msgspec.Raw]
+
+_HEADER: Final = (
+    "symbol scope source spot ts_event_ns ts_recv_ns asof_rule convention unit dealer final"
+    " contracts tapes confidence confidence_level"
+).split()
+_LEVELS: Final = (
+    "weight net_gex call_gex put_gex gross_gex net_gex_volume dex vex cex gamma_at_spot zero_gamma"
+    " flips dead_zone_changes call_wall put_wall abs_gamma_strike max_net_strike min_net_strike"
+    " walls max_pain expected_move null_reasons vendor coverage raw"
+).split()
+_PARTS: Final[dict[Part, tuple[str, ...]]] = {
+    "levels": (*_HEADER, *_LEVELS),
+    "strikes": (*_HEADER, "strikes"),
+    "expiries": (*_HEADER, "expiries"),
+    "profile": (*_HEADER, "net_gex", "zero_gamma", "flips", "profile"),
+}
+_sections = msgspec.json.Decoder(Sections)
+_encoder = msgspec.json.Encoder()
+
+
+class GexAnswer(GexSnapshot, frozen=True, kw_only=True):
+    """A snapshot with what holds at the moment of the answer."""
+
+    mode: Mode
+    """simulated: made-up figures."""
+    market: Market
+    age_s: float
+    """In market time, since the newest event that the figures know."""
+    stale: bool
+    ts_recv_ns: int
+    """Market time of receipt of that event, UTC nanoseconds."""
+    tapes: dict[str, str]
+    """The last event of each tape that is in the figures: tape to epoch-seq."""
+
+
+class Image(msgspec.Struct, frozen=True):
+    """One stored snapshot, split into its fields; `ts_ns` is the newest event that it knows."""
+
+    value: bytes
+    sections: Sections
+    ts_ns: int
+
+
+def split_snapshot(value: bytes) -> Image:
+    """Return the stored bytes split into fields.
+
+    Raises:
+        UnavailableError: they are no snapshot.
+    """
+    try:
+        sections = _sections.decode(value)
+        ts_ns = sections.get("ts_recv_ns") or sections["ts_event_ns"]
+        return Image(value, sections, msgspec.json.decode(ts_ns, type=int))
+    except (msgspec.DecodeError, KeyError) as error:
+        raise UnavailableError(
+            "damaged",
+            "The stored snapshot cannot be read.",
+            "The engine writes the next one soon; see its status: GET /api/v1/status",
+        ) from error
+
+
+def stamp(mode: Mode, fresh: Freshness) -> dict[str, Any]:
+    """Return the fields that every answer begins with."""
+    return {
+        "mode": mode,
+        "market": fresh.market,
+        "age_s": round(fresh.age_s, 3),
+        "stale": fresh.stale,
+    }
+
+
+def encode_answer(image: Image, part: Part, stamped: dict[str, Any]) -> bytes:
+    """Return the JSON of a part of the snapshot, stamped."""
+    sections = image.sections
+    if part != "whole":
+        sections = {name: sections[name] for name in _PARTS[part] if name in sections}
+    if part == "profile" and image.sections.get("volume", b"null") != b"null":
+        volume = _sections.decode(image.sections["volume"])
+        sections["profile_volume"] = volume["profile"]
+    return _encoder.encode({**sections, **stamped})

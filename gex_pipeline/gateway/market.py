@@ -1,0 +1,95 @@
+"""Newest trade and quote of a symbol, and newest quotes of its options, each with its age."""
+
+from typing import Any, Final
+
+import msgspec
+
+from gex_pipeline.errors import CodecError, NoDataError, UnavailableError
+from gex_pipeline.gateway.age import freshness
+from gex_pipeline.gateway.answer import stamp
+from gex_pipeline.gateway.cache import STORE_ERRORS, store_away
+from gex_pipeline.gateway.read import Gateway
+from gex_pipeline.market.codec import decode_json
+from gex_pipeline.market.events import Event, OptionQuote, Quote, Trade
+from gex_pipeline.market.symbology import to_canonical
+
+MOST_OPTIONS: Final = 5000
+_ENTRIES: Final = 400
+
+
+async def newest_market(gateway: Gateway, text: str) -> dict[str, Any]:
+    """Return the newest trade and quote of a symbol in any spelling.
+
+    `price` is the trade's; of a symbol without trades, the middle of its quote.
+
+    Raises:
+        SymbolError: not a symbol.
+        NoDataError: nothing of it has arrived.
+        UnavailableError: the hot store does not answer, or what it has is too old.
+    """
+    symbol = to_canonical(text)
+    fields = await gateway.hash(gateway.place.keys.last(symbol))
+    trade, quote = _event(fields.get("trade")), _event(fields.get("quote"))
+    events = [event for event in (trade, quote) if event is not None]
+    if not events:
+        raise NoDataError("trade or quote", symbol)
+    return {
+        "symbol": symbol,
+        **_stamped(gateway, symbol, max(event.ts_recv_ns for event in events)),
+        "price": _price(trade, quote),
+        "trade": _shown(trade),
+        "quote": _shown(quote),
+    }
+
+
+async def newest_options(gateway: Gateway, text: str, limit: int) -> dict[str, Any]:
+    """Return the newest quote of each contract that moved in the last minutes, newest first.
+
+    Raises:
+        SymbolError: not a symbol.
+        NoDataError: no option of it has moved.
+        UnavailableError: the hot store does not answer, or what it has is too old.
+    """
+    symbol = gateway.symbol(text)
+    quotes = await _option_quotes(gateway, symbol, min(limit, MOST_OPTIONS))
+    if not quotes:
+        raise NoDataError("option quote", symbol)
+    return {
+        "symbol": symbol,
+        **_stamped(gateway, symbol, max(quote.ts_recv_ns for quote in quotes)),
+        "count": len(quotes),
+        "options": [_shown(quote) for quote in quotes],
+    }
+
+
+def _stamped(gateway: Gateway, symbol: str, ts_ns: int) -> dict[str, Any]:
+    place = gateway.place
+    fresh = freshness(symbol, ts_ns, gateway.now_ns(), place.limits)
+    if fresh.unavailable:
+        raise UnavailableError(
+            "too_old",
+            f"The newest data of {symbol} are {fresh.age_s:.0f} s old and the market is open.",
+            "See which service stands still: GET /api/v1/status",
+        )
+    return {**stamp(place.mode, fresh), "convention": place.convention, "ts_recv_ns": ts_ns}
+
+
+def _event(text: str | None) -> Event | None:
+    """Return the stored event; None where there is none, or another version wrote it."""
+    try:
+        return decode_json(text) if text else None
+    except CodecError:
+        return None
+
+
+def _price(trade: Event | None, quote: Event | None) -> float | None:
+    if isinstance(trade, Trade):
+        return trade.price
+    if isinstance(quote, Quote) and quote.bid is not None and quote.ask is not None:
+        return (quote.bid + quote.ask) / 2
+    return None
+
+
+def _shown(event: Event | None) -> dict[str, Any] | None:
+    """Return an event as an object of named fields."""
+    return msgspec.structs.asdict(event) if event is not None else None

@@ -1,0 +1,180 @@
+"""The newest figures, market data and services, read from the hot store, each with its age."""
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+import redis.asyncio
+
+from gex_pipeline.errors import ConventionError, NotServedError, UnavailableError
+from gex_pipeline.gateway.age import Freshness, Limits, Market, freshness, market_state
+from gex_pipeline.gateway.answer import Image, Mode, Part, encode_answer, split_snapshot, stamp
+from gex_pipeline.gateway.cache import STORE_ERRORS, Entry, KeyCache, store_away
+from gex_pipeline.gateway.keyring import Keyring
+from gex_pipeline.hot.keys import Keys
+from gex_pipeline.market.clock import MarketClock, clock_from_mapping
+from gex_pipeline.market.symbology import to_canonical
+
+SCOPES: Final = ("all", "0dte", "next", "weekly", "monthly")
+"""What the engine publishes."""
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Which figures these are: namespace, mode, symbols, and the limits of their age."""
+
+    prefix: str
+    """Of every key in the hot store."""
+    mode: Mode
+    symbols: tuple[str, ...]
+    """Canonical."""
+    convention: str
+    limits: Limits
+
+    @property
+    def keys(self) -> Keys:
+        """Names of the namespace."""
+        return Keys(self.prefix)
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """One symbol's and scope's newest figures and how fresh they are now."""
+
+    image: Image
+    fresh: Freshness
+    mode: Mode
+
+    def encode(self, part: Part = "whole") -> bytes:
+        """Return the JSON of a part of it."""
+        return encode_answer(self.image, part, stamp(self.mode, self.fresh))
+
+
+class Gateway:
+    """Reads for everyone who answers a user; `run` is its loop."""
+
+    def __init__(
+        self,
+        store: redis.asyncio.Redis,
+        place: Place,
+        keyring: Keyring,
+        wall_clock: Callable[[], MarketClock],
+    ) -> None:
+        self.store = store
+        self.place = place
+        self.keyring = keyring
+        self.closing = False
+        self.started = False
+        self._wall_clock = wall_clock
+        self._clock: MarketClock | None = None
+        self._cache = KeyCache(store, f"{place.keys.prefix}gateway", self._turn)
+        self._images: dict[tuple[str, str], Image] = {}
+
+    async def run(self) -> None:
+        """Keep cache and clock fresh until cancelled."""
+        await self._cache.run()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the hot store answered last time."""
+        return self._cache.connected
+
+    def symbol(self, text: str) -> str:
+        """Return the canonical symbol, in any spelling, whose figures are computed here.
+
+        Raises:
+            SymbolError: not a symbol.
+            NotServedError: a symbol of which there are no figures.
+        """
+        symbol = to_canonical(text)
+        if symbol not in self.place.symbols:
+            raise NotServedError(symbol, self.place.symbols)
+        return symbol
+
+    def now_ns(self) -> int:
+        """Return the market time.
+
+        Raises:
+            UnavailableError: a simulated market has not said what time it is.
+        """
+        if self.place.mode == "real":
+            return self._wall_clock().now_ns(time.monotonic_ns())
+        if self._clock is None:
+            raise UnavailableError(
+                "market_clock",
+                "The simulated market has not said what time it is.",
+                "Start the simulator and the streamer: gex up",
+            )
+        return self._clock.now_ns(time.monotonic_ns())
+
+    def market(self, symbol: str) -> Market:
+        """Return whether the symbol's market is open now."""
+        return market_state(symbol, self.now_ns())
+
+    async def entry(self, symbol: str, scope: str) -> Entry:
+        """Return the cache's entry of a symbol and scope, to wait for its next change.
+
+        Raises:
+            ConventionError: no scope of that name is published.
+            UnavailableError: the hot store does not answer.
+        """
+        if scope not in SCOPES:
+            raise ConventionError("Scope", scope, SCOPES)
+        return await self._cache.entry(self.place.keys.gex(symbol, scope))
+
+    async def gex(self, symbol: str, scope: str) -> Snapshot:
+        """Return the newest figures.
+
+        Raises:
+            ConventionError: no scope of that name is published.
+            UnavailableError: there are none, or none young enough, and why.
+        """
+        entry = await self.entry(symbol, scope)
+        if entry.value is None:
+            raise await self._nothing_yet(symbol)
+        image = self._image(symbol, scope, entry.value)
+        fresh = freshness(symbol, image.ts_ns, self.now_ns(), self.place.limits)
+        if fresh.unavailable:
+            raise _too_old(symbol, fresh)
+        return Snapshot(image, fresh, self.place.mode)
+
+    def _image(self, symbol: str, scope: str, value: bytes) -> Image:
+        """Return the bytes split into fields, once for each publish."""
+        image = self._images.get((symbol, scope))
+        if image is None or image.value is not value:
+            image = split_snapshot(value)
+            self._images[symbol, scope] = image
+        return image
+
+    async def _nothing_yet(self, symbol: str) -> UnavailableError:
+        engine = await self.hash(self.place.keys.status("engine"))
+        fact = f"The engine has not published figures of {symbol} yet."
+        if not engine:
+            fact = f"There are no figures of {symbol}: no engine runs."
+        return UnavailableError("no_snapshot", fact, "Start it with gex up, or wait a few seconds.")
+
+    async def hash(self, key: str) -> dict[str, str]:
+        """Return a hash of the store as text.
+
+        Raises:
+            UnavailableError: the hot store does not answer.
+        """
+        try:
+            fields = await self.store.hgetall(key)
+        except STORE_ERRORS as error:
+            raise store_away(error) from error
+        return {name.decode(): value.decode(errors="replace") for name, value in fields.items()}
+
+    async def _turn(self) -> None:
+        fields: dict[str, Any] = await self.hash(self.place.keys.clock())
+        self._clock = clock_from_mapping(fields) if fields else None
+        if not self._cache.connected:
+            await self.keyring.mirror()
+        self.started = True
+
+
+def _too_old(symbol: str, fresh: Freshness) -> UnavailableError:
+    return UnavailableError(
+        "too_old",
+        f"The newest figures of {symbol} are {fresh.age_s:.0f} s old and the market is open.",
+        "See which service stands still: GET /api/v1/status",
+    )

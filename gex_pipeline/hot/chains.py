@@ -1,0 +1,103 @@
+"""Live chains as bytes: one Arrow IPC stream, a row per contract, the rest in its metadata.
+
+Any Arrow reader opens it. The engine starts again from it and the tape behind its positions; the
+gateway folds scopes from it that nobody publishes.
+"""
+
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from gex_pipeline.errors import CodecError
+from gex_pipeline.exposure.live import Image, Rows, Spot, Window, lay_out
+
+VERSION: Final = 1
+_HEAD: Final = b"gex.chain"
+_PLAIN: Final = pa.ipc.IpcWriteOptions(compression="lz4")
+
+
+class _Head(msgspec.Struct, frozen=True, kw_only=True):
+    """What an image holds besides its rows."""
+
+    version: int = VERSION
+    symbol: str
+    source: str
+    mode: str
+    spot: dict[str, float | int | None]
+    asof_ns: int
+    watched_ns: int
+    heard_ns: int
+    ts_recv_ns: int
+    windows: tuple[Window, ...]
+    positions: dict[str, tuple[int, int]]
+
+
+_SHARED: Final = tuple(
+    name for name in _Head.__struct_fields__ if name not in ("version", "spot")
+)
+
+
+def encode_image(image: Image) -> bytes:
+    """Return the image as an Arrow IPC stream, compressed."""
+    head = _Head(
+        **{name: getattr(image, name) for name in _SHARED},
+        spot=msgspec.structs.asdict(image.spot),
+    )
+    columns: dict[str, Any] = {
+        "contract": pa.array(image.contracts, pa.string()),
+        "settlement": pa.array(image.settlements, pa.string()).dictionary_encode(),
+    }
+    for name in Rows.__struct_fields__:
+        columns[name] = pa.array(getattr(image.rows, name)[1:])
+    batch = pa.RecordBatch.from_pydict(columns, metadata={_HEAD: msgspec.json.encode(head)})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema, options=_PLAIN) as writer:
+        writer.write_batch(batch)
+    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
+
+
+def decode_image(data: bytes) -> Image:
+    """Return the image of such bytes, laid out anew.
+
+    Raises:
+        CodecError: other bytes, or an image of another version.
+    """
+    try:
+        with pa.ipc.open_stream(data) as reader:
+            table = reader.read_all()
+        head = msgspec.json.decode(table.schema.metadata[_HEAD], type=_Head)
+    except (pa.ArrowException, KeyError, TypeError, msgspec.DecodeError) as error:
+        raise CodecError(f"no chain of the hot store: {error}") from error
+    if head.version != VERSION:
+        raise CodecError(f"chain version {head.version}, and this is {VERSION}")
+    contracts = tuple(table.column("contract").to_pylist())
+    settlements = tuple(table.column("settlement").to_pylist())
+    spot = {name: np.nan if value is None else value for name, value in head.spot.items()}
+    return Image(
+        **{name: getattr(head, name) for name in _SHARED},
+        contracts=contracts,
+        settlements=settlements,
+        layout=lay_out(head.symbol, contracts, settlements),
+        rows=_rows(table),
+        spot=Spot(**spot),  # type: ignore[arg-type]
+    )
+
+
+def _rows(table: Any) -> Rows:
+    return Rows(
+        **{
+            name: np.concatenate((_NOTHING[name], table.column(name).to_numpy()))
+            for name in Rows.__struct_fields__
+        }
+    )
+
+
+_NOTHING: Final = {
+    name: np.array([empty])
+    for name, empty in zip(
+        Rows.__struct_fields__, (*[np.nan] * 4, *[0.0] * 2, *[0] * 3, False), strict=True
+    )
+}
+"""Row 0: no contract."""

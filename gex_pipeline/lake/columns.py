@@ -1,0 +1,69 @@
+"""The tables of market/tables.py as Arrow and DuckDB spell them, and rows of events as columns."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gex_pipeline.market.tables import TABLES, Table
+
+_ARROW: Final = {
+    "bool": pa.bool_(),
+    "int32": pa.int32(),
+    "int64": pa.int64(),
+    "float32": pa.float32(),
+    "float64": pa.float64(),
+    "utf8": pa.string(),
+    "binary": pa.binary(),
+    "date": pa.date32(),
+    "list<float32>": pa.list_(pa.float32()),
+    "list<float64>": pa.list_(pa.float64()),
+}
+SQL_TYPES: Final = {
+    "bool": "BOOLEAN",
+    "int32": "INTEGER",
+    "int64": "BIGINT",
+    "float32": "FLOAT",
+    "float64": "DOUBLE",
+    "utf8": "VARCHAR",
+    "binary": "BLOB",
+    "date": "DATE",
+    "list<float32>": "FLOAT[]",
+    "list<float64>": "DOUBLE[]",
+}
+ZSTD_LEVEL = 3
+
+
+@cache
+def schema_of(table: Table) -> pa.Schema:
+    """Return a table's Arrow schema, its columns in order."""
+    return pa.schema([pa.field(column.name, _ARROW[column.type]) for column in table.columns])
+
+
+def write_rows(table: Table, rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Write rows, sorted as the table wants them, as one zstd Parquet file."""
+    schema = schema_of(table)
+    columns = {name: [row[name] for row in rows] for name in schema.names}
+    data = pa.table(columns, schema=schema)
+    data = data.sort_by([(name, "ascending") for name in table.sort_by])
+    pq.write_table(data, path, compression="zstd", compression_level=ZSTD_LEVEL)
+
+
+def view_sql(name: str, files: Sequence[Path]) -> str:
+    """Return the view of a table over exactly these files; without any, an empty one, typed."""
+    columns = TABLES[name].columns
+    if not files:
+        nothing = ", ".join(f'CAST(NULL AS {SQL_TYPES[c.type]}) AS "{c.name}"' for c in columns)
+        return f'CREATE VIEW "{name}" AS SELECT {nothing} WHERE false'
+    listed = ", ".join(quoted(str(path)) for path in files)
+    chosen = ", ".join(f'"{column.name}"' for column in columns)
+    source = f"read_parquet([{listed}], hive_partitioning=false, union_by_name=true)"
+    return f'CREATE VIEW "{name}" AS SELECT {chosen} FROM {source}'  # noqa: S608 # names of ours
+
+
+def quoted(text: str) -> str:
+    """Return a text as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"

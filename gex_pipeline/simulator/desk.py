@@ -1,0 +1,123 @@
+"""The market as the server tells it: the moment's quotes, what has been told, the send log."""
+
+import datetime
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from gex_pipeline.market.arrays import Ints
+from gex_pipeline.market.clock import MarketClock
+from gex_pipeline.market.sessions import et_datetime
+from gex_pipeline.market.symbology import to_schwab
+from gex_pipeline.simulator.chains import as_printed, chain_answer
+from gex_pipeline.simulator.fields import EQUITIES, FUTURES, equity_fields, future_fields
+from gex_pipeline.simulator.instruments import INSTRUMENTS, OPTIONABLE, Instrument
+from gex_pipeline.simulator.market import Market
+from gex_pipeline.simulator.published import Published
+from gex_pipeline.simulator.sendlog import SendLog
+from gex_pipeline.simulator.spots import Look
+from gex_pipeline.simulator.timeline import Timeline
+
+CHAIN: Final = "CHAIN"
+"""Service of chain answers in the send log."""
+
+
+class Desk:
+    """Joins market, clock and send log; all of the protocol's parts ask here."""
+
+    def __init__(
+        self, market: Market, timeline: Timeline, log: SendLog, mono_ns: Callable[[], int]
+    ) -> None:
+        self.market = market
+        self.timeline = timeline
+        self.log = log
+        self.mono_ns = mono_ns
+        self.is_held = False
+        """The stream says nothing new until it is released."""
+        self._published: Published | None = None
+
+    def now_ns(self) -> int:
+        """Return the market time."""
+        return self.timeline.now_ns(self.mono_ns())
+
+    def clock(self) -> MarketClock:
+        """Return the market clock that holds now."""
+        return self.timeline.clock(self.mono_ns())
+
+    def today(self, ts_ns: int) -> datetime.date:
+        """Return the New York date of an instant."""
+        return et_datetime(ts_ns).date()
+
+    def published(self, ts_ns: int) -> Published:
+        """Return what has been told of the trading date's options."""
+        board = self.market.board(ts_ns)
+        if self._published is None or self._published.board is not board:
+            spots = {} if self._published is None else self._published.spots
+            self._published = Published(board)
+            self._published.spots = spots
+        return self._published
+
+    def look(self, symbol: str, ts_ns: int) -> Look:
+        """Return an instrument's market."""
+        return self.market.spots.look(INSTRUMENTS[symbol], ts_ns)
+
+    def spot_fields(self, service: str, symbol: str, ts_ns: int) -> dict[str, object]:
+        """Return all stream fields of an index, fund or future."""
+        instrument = INSTRUMENTS[symbol]
+        look = self.look(symbol, ts_ns)
+        if service == FUTURES:
+            return future_fields(instrument, look, self.market.spots.front(instrument, ts_ns))
+        return equity_fields(instrument, look)
+
+    def chain(self, symbol: str, rows: Ints, ts_ns: int) -> bytes:
+        """Return a chain answer and note it as told."""
+        published = self.published(ts_ns)
+        board = published.board
+        sheet = published.with_trades(rows, self.market.options(board, rows, ts_ns))
+        printed = as_printed(sheet)
+        look = self.look(symbol, ts_ns)
+        body = chain_answer(symbol, board, rows, printed, look, self.today(ts_ns))
+        published.tell(rows, printed)
+        return body
+
+    def dump(self, symbol: str, *, told: bool) -> bytes:
+        """Return a whole chain at full precision: as it was told, or as the market is now.
+
+        Told is what a receiver without a fault holds: each contract's newest values sent, by
+        stream or chain, and the underlying's; contracts never told of are left out.
+        """
+        ts_ns = self.now_ns()
+        published = self.published(ts_ns)
+        board = published.board
+        rows = np.flatnonzero(board.under == OPTIONABLE.index(symbol))
+        look = self.look(symbol, ts_ns)
+        if not told:
+            sheet = self.market.options(board, rows, ts_ns)
+            return chain_answer(symbol, board, rows, sheet, look, self.today(ts_ns))
+        rows = rows[~np.isnan(published.sheet[rows, 0])]
+        look = _as_told(look, published.spots.get(symbol, {}))
+        sheet = published.sheet[rows]
+        return chain_answer(symbol, board, rows, sheet, look, self.today(ts_ns))
+
+
+def service_of(instrument: Instrument) -> str:
+    """Return the level-one service that an instrument belongs to."""
+    return FUTURES if instrument.kind == "future" else EQUITIES
+
+
+def by_schwab_name(service: str) -> dict[str, str]:
+    """Return the canonical symbols of a service's instruments by Schwab's spelling."""
+    return {
+        to_schwab(symbol): symbol
+        for symbol, instrument in INSTRUMENTS.items()
+        if service_of(instrument) == service
+    }
+
+
+def _as_told(look: Look, fields: dict[str, object]) -> Look:
+    """Return the underlying's market with the stream's newest fields where it has any."""
+    names = {"1": "bid", "2": "ask", "3": "last", "34": "ts_ms"}
+    told = {names[number]: value for number, value in fields.items() if number in names}
+    return msgspec.structs.replace(look, **told)

@@ -1,0 +1,173 @@
+"""Prices of indexes, funds and futures at any moment, all from the same two factors."""
+
+import datetime
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from gex_pipeline.market.arrays import Floats
+from gex_pipeline.market.sessions import (
+    FIRST_DAY,
+    Calendar,
+    Session,
+    et_datetime,
+    et_ns,
+    is_trading_day,
+    previous_trading_day,
+    regular_open_ns,
+    session,
+    session_date,
+    trading_day_on_or_before,
+)
+from gex_pipeline.simulator.instruments import Front, Instrument, front_contract
+from gex_pipeline.simulator.levels import SP, Levels, path_date
+from gex_pipeline.simulator.noise import uniform
+from gex_pipeline.simulator.valuation import RATE
+
+_LEVERAGE: Final = 4.0
+"""Volatility falls by so many percent as the S&P rises by one."""
+_VOLUME_RESETS: Final = (7, 28)
+_YEAR_NS: Final = 365 * 86_400 * 1_000_000_000
+_SLOT_NS: Final = 250_000_000
+_SALT: Final = 41
+_ONE_DAY = datetime.timedelta(days=1)
+
+
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """One instrument's market at one moment; an index has no bid and ask."""
+
+    last: float
+    bid: float | None
+    ask: float | None
+    bid_size: int
+    ask_size: int
+    last_size: int
+    volume: int
+    open: float
+    high: float
+    low: float
+    close: float
+    """Of the day before."""
+    ts_ms: int
+
+
+class Spots:
+    """The instruments of one seed."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._levels = Levels(seed)
+        self._scale = np.zeros(2)
+        self._vol_shift = 0.0
+
+    def move_to(self, instrument: Instrument, price: float, ts_ns: int) -> None:
+        """Make the instrument and its whole family cost so much at a moment, volatility usual."""
+        logs = self._levels.at(ts_ns)
+        self._vol_shift = -_LEVERAGE * float(logs[SP])
+        factor = instrument.factor
+        self._scale[factor] = np.log(price / instrument.ratio) - logs[factor]
+
+    def vol_level(self, ts_ns: int) -> float:
+        """Return what multiplies every volatility at a moment; 1 is usual."""
+        logs = self._levels.at(ts_ns)
+        return float(np.exp(-_LEVERAGE * logs[SP] - self._vol_shift))
+
+    def price(self, instrument: Instrument, ts_ns: int) -> float:
+        """Return the exact price, before any tick."""
+        if instrument.kind == "volatility":
+            return instrument.ratio * self.vol_level(ts_ns)
+        logs = self._levels.at(ts_ns) + self._scale
+        level = instrument.ratio * float(np.exp(logs[instrument.factor]))
+        if instrument.kind != "future":
+            return level
+        years = (et_ns(self.front(instrument, ts_ns).expiry, 9, 30) - ts_ns) / _YEAR_NS
+        return level * float(np.exp((RATE - instrument.dividend) * max(years, 0.0)))
+
+    def front(self, instrument: Instrument, ts_ns: int) -> Front:
+        """Return the contract that a future's root stands for at a moment."""
+        return front_contract(instrument.symbol, session_date(ts_ns, "cme"))
+
+    def closes(
+        self, instrument: Instrument, first: datetime.date, last: datetime.date
+    ) -> tuple[float, float]:
+        """Return the lowest and highest close before each of the days from `first` to `last`."""
+        first = max(first - _ONE_DAY, FIRST_DAY)
+        span = self._levels.range_of(instrument.factor, first, last - _ONE_DAY)
+        lowest, highest = np.exp(span + self._scale[instrument.factor]) * instrument.ratio
+        return float(lowest), float(highest)
+
+    def look(self, instrument: Instrument, ts_ns: int) -> Look:
+        """Return the instrument's market as it stands; between sessions as it closed."""
+        hours, at_ns = quoted(ts_ns, "cme" if instrument.kind == "future" else "equity")
+        exact, tick = self.price(instrument, at_ns), instrument.tick
+        noise = self._noise(instrument, at_ns)
+        low = float(np.floor(exact / tick)) * tick
+        two_sided = instrument.kind in ("share", "future")
+        last = low + tick * (noise[3] < (exact - low) / tick) if two_sided else exact
+        opened, lowest, highest = self._extremes(instrument, hours, at_ns, exact)
+        close_ns = quoted(hours.open_ns - 1, "equity")[1]
+        return Look(
+            last=_on_tick(last, tick),
+            bid=_on_tick(low, tick) if two_sided else None,
+            ask=_on_tick(low + tick, tick) if two_sided else None,
+            bid_size=1 + int(40 * noise[0] ** 2),
+            ask_size=1 + int(40 * noise[1] ** 2),
+            last_size=1 + int(20 * noise[2] ** 3),
+            volume=_volume(instrument, hours, at_ns, ts_ns),
+            open=_on_tick(opened, tick),
+            high=_on_tick(max(highest, last), tick),
+            low=_on_tick(min(lowest, last), tick),
+            close=_on_tick(self.price(instrument, close_ns), tick),
+            ts_ms=at_ns // 1_000_000,
+        )
+
+    def _noise(self, instrument: Instrument, at_ns: int) -> list[float]:
+        name = int.from_bytes(instrument.symbol.encode(), "big")
+        numbers: list[float] = uniform(
+            self._seed, _SALT, name, at_ns // _SLOT_NS, np.arange(4)
+        ).tolist()
+        return numbers
+
+    def _extremes(
+        self, instrument: Instrument, hours: Session, at_ns: int, exact: float
+    ) -> tuple[float, float, float]:
+        """Return the open and about the lowest and highest price of the session so far."""
+        opened = self.price(instrument, hours.open_ns)
+        path = self._levels.day(path_date(at_ns))
+        is_vol = instrument.kind == "volatility"
+        power = -_LEVERAGE if is_vol else 1.0
+        span: Floats = np.array(path.extremes(instrument.factor, hours.open_ns, at_ns))
+        prices = exact * np.exp(power * (span - path.at(at_ns)[instrument.factor]))
+        return opened, float(prices.min()), float(prices.max())
+
+
+def quoted(ts_ns: int, calendar: Calendar) -> tuple[Session, int]:
+    """Return the newest session that has opened, and the newest instant in it up to `ts_ns`."""
+    moment = et_datetime(ts_ns)
+    day = moment.date() + _ONE_DAY * (calendar == "cme" and moment.hour >= 18)
+    hours = session(trading_day_on_or_before(day, calendar), calendar)
+    if ts_ns < hours.open_ns:
+        hours = session(previous_trading_day(hours.date, calendar), calendar)
+    return hours, min(ts_ns, hours.close_ns - 1)
+
+
+def resets(ts_ns: int, since: tuple[int, int]) -> bool:
+    """Return whether an instant lies between a daily reset, (hour, minute), and the open."""
+    moment = et_datetime(ts_ns)
+    day = moment.date()
+    return (
+        is_trading_day(day)
+        and (moment.hour, moment.minute) >= since
+        and ts_ns < regular_open_ns(day)
+    )
+
+
+def _volume(instrument: Instrument, hours: Session, at_ns: int, ts_ns: int) -> int:
+    if instrument.kind != "future" and resets(ts_ns, _VOLUME_RESETS):
+        return 0
+    return int(instrument.volume * (at_ns - hours.open_ns) / (hours.close_ns - hours.open_ns))
+
+
+def _on_tick(price: float, tick: float) -> float:
+    return round(round(price / tick) * tick, 4)

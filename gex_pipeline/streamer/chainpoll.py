@@ -1,0 +1,135 @@
+"""Whole chains by REST, round after round: rows for the tape, ranks for the stream."""
+
+import asyncio
+import datetime
+import logging
+import time
+
+from gex_pipeline.errors import FeedError, GexError, SignInError
+from gex_pipeline.feeds.ratelimit import RateLimit
+from gex_pipeline.feeds.schwab.answers import ChainPart
+from gex_pipeline.feeds.schwab.rest import Rest, Window
+from gex_pipeline.market.events import ChainHeader
+from gex_pipeline.market.sessions import in_session, session_date
+from gex_pipeline.market.symbology import calendar_of
+from gex_pipeline.streamer.account import Account
+from gex_pipeline.streamer.connection import Wishes
+from gex_pipeline.streamer.plan import Plan, choose, rank
+from gex_pipeline.streamer.tapes import Tapes
+
+_CLOSED_TIMES = 10
+"""How much longer a round takes while the market is closed."""
+
+log = logging.getLogger(__name__)
+
+
+class ChainPoll:
+    """Asks for the chain of each underlying in turn."""
+
+    def __init__(
+        self, account: Account, plan: Plan, tapes: Tapes, wishes: Wishes, limit: RateLimit
+    ) -> None:
+        self.account = account
+        self.plan = plan
+        self.tapes = tapes
+        self.wishes = wishes
+        self.limit = limit
+        self.rounds = 0
+        self.requests = 0
+        self.failures = 0
+        self.detail = ""
+        self._rest: Rest | None = None
+        self._weights: dict[str, dict[str, float]] = {symbol: {} for symbol in plan.chains}
+        self._expirations: dict[tuple[str, datetime.date], tuple[datetime.date, ...]] = {}
+
+    async def run(self, interval_s: float) -> None:
+        """Go round until cancelled; a failure costs its chain one round."""
+        while True:
+            started_s = time.monotonic()
+            for symbol in self.plan.chains:
+                await self._try(symbol)
+                if not self.rounds:
+                    self._wish()  # the first contracts stream before the last chain has come
+            self._wish()
+            self.rounds += 1
+            times = 1 if self._open() else _CLOSED_TIMES
+            await asyncio.sleep(max(0.0, started_s + interval_s * times - time.monotonic()))
+
+    async def _try(self, symbol: str) -> None:
+        try:
+            await self._chain(symbol)
+        except SignInError as error:
+            await self.account.wait_for_person(error)
+        except FeedError as error:
+            self._failed(symbol, str(error))
+
+    async def _chain(self, symbol: str) -> None:
+        rest = await self._ready()
+        weights: dict[str, float] = {}
+        async for found in rest.chain(symbol, await self._listed(rest, symbol)):
+            if isinstance(found, ChainPart):
+                await self._take(symbol, found, weights)
+            else:
+                self._missing(symbol, *found)
+        self.requests = rest.requests
+        if weights:
+            self._weights[symbol] = weights
+
+    async def _ready(self) -> Rest:
+        client = await self.account.client()
+        if self._rest is None:
+            self._rest = Rest(client, self.limit)
+        self._rest.client = client
+        return self._rest
+
+    async def _listed(self, rest: Rest, symbol: str) -> tuple[datetime.date, ...]:
+        """Return the expirations, asked for once a trading date."""
+        today = session_date(self.tapes.time.stamp_ns(), calendar_of(symbol))
+        known = self._expirations.get((symbol, today))
+        if known is None:
+            known = await rest.expirations(symbol, today)
+            self._expirations = {
+                key: days for key, days in self._expirations.items() if key[0] != symbol
+            }
+            self._expirations[symbol, today] = known
+        return known
+
+    async def _take(self, symbol: str, part: ChainPart, weights: dict[str, float]) -> None:
+        """Put a part's rows on the tape under one stamp, and weigh its contracts."""
+        stamp_ns = self.tapes.time.stamp_ns()
+        self.tapes.put_all(calendar_of(symbol), part.events(stamp_ns))
+        names, values = await asyncio.to_thread(rank, part, stamp_ns)
+        weights.update(zip(names, values.tolist(), strict=True))
+
+    def _missing(self, symbol: str, window: Window, reason: str) -> None:
+        """Say on the tape that a window could not be had."""
+        stamp_ns = self.tapes.time.stamp_ns()
+        header = ChainHeader(
+            symbol,
+            stamp_ns,
+            stamp_ns,
+            first_expiry=window[0],
+            last_expiry=window[-1],
+            contracts=0,
+            complete=False,
+        )
+        self.tapes.put(calendar_of(symbol), header)
+        self._failed(symbol, reason)
+
+    def _failed(self, symbol: str, reason: str) -> None:
+        self.failures += 1
+        self.detail = f"{symbol}: {reason}"
+        log.warning("chain of %s", self.detail)
+
+    def _wish(self) -> None:
+        """Choose the contracts to stream anew."""
+        limit = min(self.plan.limit, self.wishes.learned_limit or self.plan.limit)
+        chosen = choose(self._weights, max(0, limit - self.plan.fixed))
+        if chosen and chosen != self.wishes.options:
+            self.wishes.options = chosen
+
+    def _open(self) -> bool:
+        try:
+            return in_session(self.tapes.time.stamp_ns(), "index")
+        except GexError:
+            return False

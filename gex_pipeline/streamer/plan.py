@@ -1,0 +1,159 @@
+"""What to stream: the fixed symbols, and the contracts whose gamma matters most.
+
+A stream holds a few hundred symbols and a chain has tens of thousands, so the contracts are ranked
+by the gamma that is open in them; the others come by REST. Each underlying has an equal share of
+the room, and what one does not need goes to the others.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+import numpy as np
+
+from gex_pipeline.errors import SymbolError
+from gex_pipeline.feeds.schwab.answers import ChainPart, occ_symbols
+from gex_pipeline.feeds.schwab.fields import EQUITIES, FUTURES, OPTIONS, Service
+from gex_pipeline.market.arrays import Floats, Ints
+from gex_pipeline.market.chain import OptionChain
+from gex_pipeline.market.sessions import settlement_ns
+from gex_pipeline.market.symbology import kind_of, to_canonical, to_schwab
+from gex_pipeline.options.black_scholes import gamma
+from gex_pipeline.options.time_to_expiry import years_to_expiry
+
+ALWAYS = ("/ES", "/NQ", "VIX")
+_USUAL_IV = 0.2
+_HIGHEST_IV = 5.0
+_FLOOR_MINUTES = 15.0
+_PROXIES = {"/ES": "SPX", "/MES": "SPX", "/NQ": "NDX", "/MNQ": "NDX"}
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What is fixed before any answer has come; all symbols canonical."""
+
+    chains: tuple[str, ...]
+    """Underlyings whose whole chain is asked for by REST."""
+    equities: tuple[str, ...]
+    """Shares, funds and indexes to stream."""
+    futures: tuple[str, ...]
+    limit: int
+    """Symbols that the stream may hold."""
+
+    @property
+    def fixed(self) -> int:
+        """Symbols that are streamed in any case."""
+        return len(self.equities) + len(self.futures)
+
+    @property
+    def option_room(self) -> int:
+        """Contracts that the stream has room for."""
+        return max(0, self.limit - self.fixed)
+
+    def keys(self, options: Sequence[str]) -> dict[Service, list[str]]:
+        """Return Schwab's keys by service: what must be had first stands first."""
+        return {
+            EQUITIES: [to_schwab(symbol) for symbol in self.equities],
+            FUTURES: [to_schwab(symbol) for symbol in self.futures],
+            OPTIONS: list(options),
+        }
+
+
+def make_plan(
+    chains: Iterable[str], streamed: Iterable[str], limit: int
+) -> tuple[Plan, tuple[str, ...]]:
+    """Return the plan for GEX_SYMBOLS and SCHWAB_SYMBOLS, and everything that is wrong with them.
+
+    What is wrong is left out of the plan.
+    """
+    problems: list[str] = []
+    underlyings = _named(chains, "GEX_SYMBOLS", problems)
+    others = _named(streamed, "SCHWAB_SYMBOLS", problems)
+    for symbol in [each for each in underlyings if kind_of(each) not in ("share", "index")]:
+        underlyings.remove(symbol)
+        problems.append(_no_chain(symbol))
+    for symbol in [each for each in others if kind_of(each) == "view"]:
+        others.remove(symbol)
+        problems.append(f"SCHWAB_SYMBOLS has {symbol}, which is not traded. Remove it.")
+    symbols = list(dict.fromkeys((*underlyings, *others, *ALWAYS)))
+    futures = tuple(each for each in symbols if kind_of(each) == "future")
+    equities = tuple(each for each in symbols if kind_of(each) in ("share", "index"))
+    plan = Plan(tuple(underlyings), equities, futures, limit)
+    if plan.fixed >= limit:
+        problems.append(
+            f"SCHWAB_SYMBOL_LIMIT is {limit} and leaves no room for options beside {plan.fixed}"
+            " symbols. Raise it or name fewer symbols."
+        )
+    return plan, tuple(problems)
+
+
+def rank(part: ChainPart, now_ns: int) -> tuple[list[str], Floats]:
+    """Return a chain part's contracts and their weights: dollar gamma that is open or traded.
+
+    Expired contracts weigh nothing. Where nothing is open, as before the open of a new listing, the
+    gamma itself decides, that is the distance to the spot.
+    """
+    chain = part.chain
+    if not len(chain) or not chain.spot > 0:
+        return [], np.zeros(0)
+    left = years_to_expiry(_settle_ns(chain), now_ns, _FLOOR_MINUTES)
+    usable = (chain.iv > 0) & (chain.iv < _HIGHEST_IV)
+    sigma = np.where(usable, chain.iv, _USUAL_IV)
+    spot = np.full(len(chain), chain.spot)
+    each = gamma(spot, chain.strike, left.years, 0.0, 0.0, sigma)
+    held = 1.0 + np.nan_to_num(chain.open_interest) + np.nan_to_num(chain.volume)
+    weight = np.where(left.live, each * np.maximum(held, 0.0) * chain.spot**2, 0.0)
+    return occ_symbols(chain).tolist(), weight
+
+
+def choose(ranked: Mapping[str, Mapping[str, float]], room: int) -> list[str]:
+    """Return the contracts to stream, heaviest first: each underlying its share of the room.
+
+    `ranked` has weights by contract by underlying. Ties go by name, so that the choice is stable.
+    """
+    orders = [
+        sorted((name for name in weights if weights[name] > 0), key=lambda n: (-weights[n], n))
+        for weights in ranked.values()
+    ]
+    chosen: list[str] = []
+    waiting = [iter(order) for order in orders]
+    while waiting and len(chosen) < room:
+        for names in list(waiting):
+            name = next(names, None)
+            if name is None:
+                waiting.remove(names)
+            elif len(chosen) < room:
+                chosen.append(name)
+    return chosen
+
+
+def is_worth_changing(held: Sequence[str], wanted: Sequence[str], share: float = 0.05) -> bool:
+    """Return whether enough contracts differ to pay for new full images."""
+    missing = len(set(wanted) - set(held))
+    return missing > share * max(1, len(wanted)) or (not held and bool(wanted))
+
+
+def _settle_ns(chain: OptionChain) -> Ints:
+    """Return each contract's settlement instant, worked out once per root and expiry."""
+    known: dict[tuple[str, object, str], int] = {}
+    rows = zip(chain.root.tolist(), chain.expiry.tolist(), chain.settlement.tolist(), strict=True)
+    out = np.empty(len(chain), np.int64)
+    for index, key in enumerate(rows):
+        if key not in known:
+            known[key] = settlement_ns(*key)
+        out[index] = known[key]
+    return out
+
+
+def _named(texts: Iterable[str], setting: str, problems: list[str]) -> list[str]:
+    found: dict[str, None] = {}
+    for text in texts:
+        try:
+            found[to_canonical(text)] = None
+        except SymbolError as error:
+            problems.append(f"{setting}: {error}")
+    return list(found)
+
+
+def _no_chain(symbol: str) -> str:
+    proxy = _PROXIES.get(symbol)
+    instead = f"Name {proxy} instead" if proxy else "Name a share, fund or index instead"
+    return f"GEX_SYMBOLS has {symbol}, for which Schwab has no option chain. {instead}."

@@ -1,0 +1,207 @@
+"""The streamer's process: its loops side by side, and a clean end of all of them.
+
+Order of a start: lease, what the server knows of the tapes, spools, market clock, gap, then data.
+A start after a crash is the same start. Data do not wait for the hot store: the spool is enough.
+"""
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import redis
+
+from gex_pipeline.feeds.ratelimit import RateLimit
+from gex_pipeline.feeds.supervise import Backoff
+from gex_pipeline.feeds.tokens import TokenStore
+from gex_pipeline.hot.connect import UNREACHABLE
+from gex_pipeline.hot.frame import Position
+from gex_pipeline.hot.keys import Keys
+from gex_pipeline.hot.sender import Sender
+from gex_pipeline.hot.tape import TapeReader
+from gex_pipeline.streamer.account import Account
+from gex_pipeline.streamer.chainpoll import ChainPoll
+from gex_pipeline.streamer.connection import Connection, Wishes
+from gex_pipeline.streamer.markettime import MarketTime
+from gex_pipeline.streamer.plan import Plan
+from gex_pipeline.streamer.presence import Presence
+from gex_pipeline.streamer.simclock import SimulatedTime
+from gex_pipeline.streamer.tapes import CALENDARS, Tapes, open_spools, tape_name
+
+STOP_WAIT_S = 5.0
+_PAUSED_LOOK_S = 0.25
+
+log = logging.getLogger(__name__)
+
+
+class Wiring(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that a streamer is told at its start."""
+
+    source: str
+    mode: str
+    root: Path
+    prefix: str
+    plan: Plan
+    base_url: str
+    requests_per_minute: int
+    chain_interval_s: float
+    timeout_s: float
+    silence_s: float
+    reconnect_max_s: float
+    fsync_ms: int
+
+    @property
+    def simulated(self) -> bool:
+        """Whether market time is the simulator's."""
+        return self.source == "simulator"
+
+
+async def stream(
+    wiring: Wiring,
+    client: redis.Redis,
+    store: TokenStore,
+    open_client: Callable[[], Any],
+    stop: asyncio.Event,
+) -> None:
+    """Stream until `stop` is set.
+
+    Raises:
+        LeaseHeldError: another process holds the lease.
+        SpoolHeldError: another process streams into this root.
+        SpoolFullError: neither disk nor memory takes more.
+    """
+    keys = Keys(prefix=wiring.prefix)
+    presence = Presence(client, keys)
+    await presence.acquire()
+    try:
+        floors = await asyncio.to_thread(_floors, client, keys)
+        time = MarketTime()
+        simulated = SimulatedTime(wiring.base_url, time) if wiring.simulated else None
+        if simulated is not None:
+            await simulated.first(stop)
+        if not stop.is_set():
+            spools = open_spools(wiring.root, floors, fsync_ms=wiring.fsync_ms)
+            tapes = Tapes(spools, time)
+            account = Account(store, open_client)
+            streamer = Streamer(wiring, tapes, account, presence)
+            senders = [Sender(client, keys, spool, publish=True) for spool in spools.values()]
+            with contextlib.closing(tapes), sending(senders):
+                await streamer.run(stop, simulated, senders)
+    finally:
+        await presence.release()
+
+
+class Streamer:
+    """The loops of one process."""
+
+    def __init__(self, wiring: Wiring, tapes: Tapes, account: Account, presence: Presence) -> None:
+        self.wiring = wiring
+        self.tapes = tapes
+        self.account = account
+        self.presence = presence
+        wishes = Wishes()
+        limit = RateLimit(wiring.requests_per_minute)
+        self.connection = Connection(account, wiring.plan, tapes, wishes)
+        self.chains = ChainPoll(account, wiring.plan, tapes, wishes, limit)
+
+    async def run(
+        self, stop: asyncio.Event, simulated: SimulatedTime | None, senders: list[Sender]
+    ) -> None:
+        """Run every loop until `stop` is set or one of them fails."""
+        wiring = self.wiring
+        self.connection.begin(restarted=self.tapes.note_restart())
+        backoff = Backoff(wiring.reconnect_max_s)
+        loops = [
+            self.tapes.keep_flushing(),
+            self._keep_beating(),
+            self.account.keep_fresh(),
+            self.presence.keep(self.tapes.time, lambda: self.status(senders)),
+            self.chains.run(wiring.chain_interval_s),
+            self.connection.run(backoff, wiring.silence_s, wiring.timeout_s),
+        ]
+        if simulated is not None:
+            loops.append(simulated.keep_following())
+        tasks = [asyncio.create_task(loop) for loop in loops]
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            done, _ = await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in (stopping, *tasks):
+                task.cancel()
+            await asyncio.gather(stopping, *tasks, return_exceptions=True)
+            await self.account.close()
+
+    def status(self, senders: list[Sender]) -> dict[str, object]:
+        """Return what the status hash says."""
+        connection, chains, tally = self.connection, self.chains, self.connection.decoder.tally
+        refused = sum(tape.refused for tape in self.tapes.by_calendar.values())
+        return {
+            "state": "sign_in" if self.account.refused else connection.state,
+            "detail": self.account.refused or connection.detail or chains.detail,
+            "source": self.wiring.source,
+            "mode": self.wiring.mode,
+            "received": tally.received,
+            "taken": tally.taken,
+            "rejected": sum(tally.rejected.values()) + refused,
+            "connections": connection.connections,
+            "symbols": connection.held,
+            "chain_rounds": chains.rounds,
+            "chain_failures": chains.failures,
+            "requests": chains.requests,
+            "token_problem": self.account.store.problem,
+            "positions": " ".join(
+                f"{tape.spool.tape}={tape.spool.position}"
+                for tape in self.tapes.by_calendar.values()
+            ),
+            "senders": msgspec.json.encode([sender.state() for sender in senders]).decode(),
+        }
+
+    async def _keep_beating(self) -> None:
+        """Write a heartbeat on every tape each market second, as soon as it is over."""
+        while True:
+            wait_s = self.tapes.time.to_next_second_s()
+            if wait_s is None:
+                await asyncio.sleep(_PAUSED_LOOK_S)
+                continue
+            await asyncio.sleep(max(wait_s, 0.005))
+            received = dict(self.connection.decoder.received_by)
+            self.tapes.beat(received, connected=self.connection.connected)
+
+
+@contextlib.contextmanager
+def sending(senders: list[Sender]) -> Iterator[None]:
+    """Run the senders in threads of their own for as long as the block lasts."""
+    stop = threading.Event()
+    threads = [
+        threading.Thread(target=sender.run, args=(stop,), name=f"sender {index}", daemon=True)
+        for index, sender in enumerate(senders)
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(STOP_WAIT_S)
+
+
+def _floors(client: redis.Redis, keys: Keys) -> dict[str, Position]:
+    """Return the newest positions that the server knows; none while it is away."""
+    floors = {}
+    for calendar in CALENDARS:
+        name = tape_name(calendar)
+        try:
+            end = TapeReader(client, keys, name).end()
+        except UNREACHABLE:
+            log.warning("the hot store is away; the spool alone says where the tapes are")
+            return {}
+        if end is not None:
+            floors[name] = end
+    return floors

@@ -1,0 +1,185 @@
+"""The tapes of one source: events wait a few milliseconds, then a frame of them is spooled."""
+
+import asyncio
+import datetime
+from collections.abc import Iterable
+from pathlib import Path
+
+from gex_pipeline.errors import CodecError
+from gex_pipeline.hot.frame import MAX_EVENTS, Position, decode_frame
+from gex_pipeline.hot.spool import Spool
+from gex_pipeline.market.events import Event, Gap, Heartbeat
+from gex_pipeline.market.sessions import Calendar, session_date
+from gex_pipeline.streamer.markettime import MarketTime
+
+CALENDARS: tuple[Calendar, ...] = ("equity", "index", "cme")
+FLUSH_S = 0.005
+_MINUTE_NS = 60 * 1_000_000_000
+_TAIL = 4_096
+"""Events read back at the start, to see when the last one came."""
+
+
+def tape_name(calendar: Calendar) -> str:
+    """Return the tape of a calendar: schwab.index."""
+    return f"schwab.{calendar}"
+
+
+class Tape:
+    """One tape on its way to the spool: the buffer holds events of one session date."""
+
+    def __init__(self, spool: Spool, calendar: Calendar) -> None:
+        self.spool = spool
+        self.calendar: Calendar = calendar
+        self.refused = 0
+        """Events that no frame could hold."""
+        self._waiting: list[Event] = []
+        self._day = datetime.date.min
+        self._minute = -1
+
+    def put(self, event: Event) -> None:
+        """Take an event; a full frame, or one of the date before, is spooled first."""
+        minute = event.ts_recv_ns // _MINUTE_NS
+        if minute != self._minute:
+            self._turn_to(minute, session_date(event.ts_recv_ns, self.calendar))
+        self._waiting.append(event)
+        if len(self._waiting) >= MAX_EVENTS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Spool what waits."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        try:
+            self.spool.append(waiting, self._day)
+        except CodecError:
+            self._one_by_one(waiting)
+
+    def last_alive_ns(self) -> int | None:
+        """Return when the newest event came that shows a connection; None: the tape is new."""
+        newest = None
+        for data in self.spool.read_after(max(0, self.spool.last_seq - _TAIL)):
+            for event in decode_frame(data).events:
+                lost = isinstance(event, Heartbeat) and not event.connected
+                if newest is None or not lost:
+                    newest = event.ts_recv_ns
+        return newest
+
+    def last_ns(self) -> int:
+        """Return the newest stamp on the tape; 0: there is none."""
+        stamps = [0]
+        for data in self.spool.read_after(max(0, self.spool.last_seq - MAX_EVENTS)):
+            stamps.extend(event.ts_recv_ns for event in decode_frame(data).events)
+        return max(stamps)
+
+    def _turn_to(self, minute: int, day: datetime.date) -> None:
+        self._minute = minute
+        if day != self._day:
+            self.flush()
+            self._day = day
+
+    def _one_by_one(self, events: list[Event]) -> None:
+        """Spool the events that can be, when one of a frame cannot."""
+        for event in events:
+            try:
+                self.spool.append([event], self._day)
+            except CodecError:
+                self.refused += 1
+
+
+class Tapes:
+    """The tapes of the three calendars, their heartbeats and gaps."""
+
+    def __init__(self, spools: dict[Calendar, Spool], time: MarketTime) -> None:
+        self.time = time
+        self.by_calendar = {calendar: Tape(spool, calendar) for calendar, spool in spools.items()}
+        self._waiting = asyncio.Event()
+        for tape in self.by_calendar.values():
+            time.not_before(tape.last_ns())
+
+    def put(self, calendar: Calendar, event: Event) -> None:
+        """Take an event; it is spooled within milliseconds."""
+        self.by_calendar[calendar].put(event)
+        self._waiting.set()
+
+    def put_all(self, calendar: Calendar, events: Iterable[Event]) -> None:
+        """Take many events of one tape."""
+        tape = self.by_calendar[calendar]
+        for event in events:
+            tape.put(event)
+        self._waiting.set()
+
+    def flush(self) -> None:
+        """Spool all that waits."""
+        self._waiting.clear()
+        for tape in self.by_calendar.values():
+            tape.flush()
+
+    async def keep_flushing(self) -> None:
+        """Spool what waits, at most 5 ms after it came."""
+        while True:
+            await self._waiting.wait()
+            await asyncio.sleep(FLUSH_S)
+            self.flush()
+
+    def beat(self, received: dict[Calendar, int], *, connected: bool) -> None:
+        """Close the market second on every tape: later events have later stamps."""
+        ts_ns = self.time.close_second_ns()
+        for calendar, tape in self.by_calendar.items():
+            count = received.get(calendar, 0)
+            tape.put(Heartbeat("", ts_ns, ts_ns, received=count, connected=connected))
+        self.flush()
+
+    def note_gap(self, from_ns: int, cause: str) -> None:
+        """Say on every tape that nothing was seen from then until now."""
+        ts_ns = self.time.stamp_ns()
+        for tape in self.by_calendar.values():
+            tape.put(_gap(min(from_ns, ts_ns), ts_ns, cause))
+        self.flush()
+
+    def note_restart(self) -> bool:
+        """Say on every tape how long its owner was away; False: all are new."""
+        ts_ns = self.time.stamp_ns()
+        known = False
+        for tape in self.by_calendar.values():
+            from_ns = tape.last_alive_ns()
+            if from_ns is not None:
+                known = True
+                tape.put(_gap(min(from_ns, ts_ns), ts_ns, "restart"))
+        self.flush()
+        return known
+
+    def close(self) -> None:
+        """Spool what waits and give the folders back."""
+        self.flush()
+        for tape in self.by_calendar.values():
+            tape.spool.close()
+
+
+def open_spools(root: Path, floors: dict[str, Position], *, fsync_ms: int) -> dict[Calendar, Spool]:
+    """Return the open spools of the three tapes; `floors` is what others know of them, by tape.
+
+    Raises:
+        SpoolHeldError: another process streams into this root.
+    """
+    spools: dict[Calendar, Spool] = {}
+    try:
+        for calendar in CALENDARS:
+            name = tape_name(calendar)
+            floor = floors.get(name, Position(0, 0))
+            spools[calendar] = Spool.open(
+                root / "spool" / name,
+                name,
+                fsync_ms=fsync_ms,
+                floor_seq=floor.seq,
+                floor_epoch=floor.epoch,
+            )
+    except BaseException:
+        for spool in spools.values():
+            spool.close()
+        raise
+    return spools
+
+
+def _gap(from_ns: int, to_ns: int, cause: str) -> Gap:
+    return Gap("", to_ns, to_ns, ts_from_ns=from_ns, ts_to_ns=to_ns, cause=cause)

@@ -1,0 +1,1 @@
+"""APP: services as processes of their own session, kept alive by whoever looks; imports none."""

@@ -1,0 +1,1 @@
+"""Tests of the hot store, against a real server."""

@@ -1,0 +1,1 @@
+"""Tests of gex_pipeline/lake."""

@@ -1,0 +1,134 @@
+"""The application: composition root of the API and the page.
+
+`gex serve` runs it; so does any ASGI server: uvicorn --factory serving.app:create_app
+"""
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Final
+
+from litestar import Litestar, Router
+from litestar.exceptions import HTTPException
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+
+from gex_pipeline import __version__
+from gex_pipeline.errors import GexError
+from gex_pipeline.gateway.age import Limits
+from gex_pipeline.gateway.connection import connect_gateway, hot_url
+from gex_pipeline.gateway.read import Gateway, Place
+from gex_pipeline.market.clock import MarketClock
+from gex_pipeline.market.symbology import to_canonical
+from gex_pipeline.settings import Settings, load
+from gex_pipeline.settings.place import place_of
+from serving.auth import READ, require
+from serving.errors import on_any_error, on_gex_error, on_http_error
+from serving.hosts import KnownHosts, known_hosts
+from serving.push import Streams
+from serving.routes.gex import gex_routes
+from serving.routes.health import health_routes
+from serving.routes.market import market_routes
+from serving.routes.page import page_routes, read_static
+
+_LARGEST_BODY: Final = 1_000_000
+
+
+def create_app(settings: Settings | None = None) -> Litestar:
+    """Return the application for these settings; without, for those of the environment.
+
+    Raises:
+        SettingsError: the environment makes no valid settings.
+        UnavailableError: nothing says where the hot store is.
+    """
+    settings = settings or load(os.environ)
+    gateway = connect_gateway(
+        hot_url(_redis_url(settings), place_of(settings).root),
+        _place(settings),
+        settings.gex_data_dir,
+        wall_clock,
+    )
+    return build_app(gateway, known_hosts(settings.gex_host, settings.gex_allowed_hosts))
+
+
+def build_app(gateway: Gateway, hosts: frozenset[str]) -> Litestar:
+    """Return the application that answers from this gateway."""
+    app = Litestar(
+        route_handlers=[gex_routes(), market_routes(), health_routes(), page_routes()],
+        guards=[require],
+        middleware=[KnownHosts(hosts)],
+        exception_handlers={
+            HTTPException: on_http_error,
+            GexError: on_gex_error,
+            Exception: on_any_error,
+        },
+        openapi_config=_openapi(),
+        lifespan=[_following(gateway)],
+        logging_config=None,
+        request_max_body_size=_LARGEST_BODY,
+    )
+    app.state.gateway = gateway
+    app.state.streams = Streams()
+    app.state.static = read_static()
+    return app
+
+
+def wall_clock() -> MarketClock:
+    """Return live market time: the one place of this process that reads the wall clock."""
+    return MarketClock(time.time_ns(), time.monotonic_ns())  # noqa: TID251 # the edge of the process
+
+
+def _following(gateway: Gateway) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
+    """Return what runs the gateway's loop for as long as the application lives."""
+
+    @asynccontextmanager
+    async def following(app: Litestar) -> AsyncIterator[None]:
+        loop = app.state.loop = asyncio.create_task(gateway.run(), name="gateway")
+        try:
+            yield
+        finally:
+            gateway.closing = True
+            loop.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await loop
+            await gateway.store.aclose()
+
+    return following
+
+
+def _place(settings: Settings) -> Place:
+    place = place_of(settings)
+    return Place(
+        prefix=place.prefix,
+        mode=place.mode,
+        symbols=tuple(dict.fromkeys(to_canonical(name) for name in settings.gex_symbols)),
+        convention=settings.gex_convention,
+        limits=Limits(settings.gex_stale_after_s, settings.gex_unavailable_after_s),
+    )
+
+
+def _redis_url(settings: Settings) -> str | None:
+    return settings.gex_redis_url.reveal() if settings.gex_redis_url else None
+
+
+def _openapi() -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title="gex-pipeline",
+        version=__version__,
+        description="Live gamma exposure that says how sure it is. Amounts: see docs/conventions.",
+        components=Components(
+            security_schemes={
+                "bearer": SecurityScheme(type="http", scheme="bearer"),
+                "api_key": SecurityScheme(
+                    type="apiKey", name="X-API-Key", security_scheme_in="header"
+                ),
+            }
+        ),
+        security=[{"bearer": []}, {"api_key": []}],
+        render_plugins=[JsonRenderPlugin(path="/")],
+        openapi_router=Router("/schema", route_handlers=[], opt=READ),
+    )

@@ -1,0 +1,103 @@
+"""Exposure of one symbol: /api/v1/gex/{symbol} and its parts, and the live stream."""
+
+from typing import Annotated, Any, Final
+
+from litestar import Request, Response, Router, get
+from litestar.enums import MediaType
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import Parameter
+from litestar.response import Stream
+
+from gex_pipeline.gateway.answer import GexAnswer, Part
+from gex_pipeline.gateway.read import SCOPES
+from serving.auth import READ, credential, gateway_of
+from serving.push import Streams, snapshots
+
+_ANSWER: Final = {200: ResponseSpec(data_container=GexAnswer, description="The figures")}
+_EVENTS: Final = {
+    200: ResponseSpec(
+        data_container=str, media_type="text/event-stream", description="gex, age, problem events"
+    )
+}
+_NO_STORE: Final = {"Cache-Control": "no-store"}
+
+Symbol = Annotated[
+    str, Parameter(description="In any spelling; a future as @NQ.", max_length=32, min_length=1)
+]
+Scope = Annotated[
+    str,
+    Parameter(query="scope", description=f"One of {', '.join(SCOPES)}.", max_length=40),
+]
+PerSecond = Annotated[
+    float, Parameter(query="per_s", ge=0.1, le=10, description="Most snapshots a second.")
+]
+AnyRequest = Request[Any, Any, Any]
+
+
+async def _part(request: AnyRequest, symbol: str, scope: str, part: Part) -> Response[bytes]:
+    gateway = gateway_of(request)
+    snapshot = await gateway.gex(gateway.symbol(symbol), scope)
+    return Response(snapshot.encode(part), media_type=MediaType.JSON, headers=_NO_STORE)
+
+
+@get("/", responses=_ANSWER, summary="Whole snapshot")
+async def whole(request: AnyRequest, symbol: Symbol, gex_scope: Scope = "all") -> Response[bytes]:
+    """Return everything that is known of the symbol and scope."""
+    return await _part(request, symbol, gex_scope, "whole")
+
+
+@get("/levels", responses=_ANSWER, summary="Totals, zero gamma, walls, coverage")
+async def levels(request: AnyRequest, symbol: Symbol, gex_scope: Scope = "all") -> Response[bytes]:
+    """Return the snapshot without its tables."""
+    return await _part(request, symbol, gex_scope, "levels")
+
+
+@get("/strikes", responses=_ANSWER, summary="Exposure by strike")
+async def strikes(
+    request: AnyRequest, symbol: Symbol, gex_scope: Scope = "all"
+) -> Response[bytes]:
+    """Return a row for each strike."""
+    return await _part(request, symbol, gex_scope, "strikes")
+
+
+@get("/expiries", responses=_ANSWER, summary="Exposure by expiry")
+async def expiries(
+    request: AnyRequest, symbol: Symbol, gex_scope: Scope = "all"
+) -> Response[bytes]:
+    """Return a row for each expiry and root."""
+    return await _part(request, symbol, gex_scope, "expiries")
+
+
+@get("/profile", responses=_ANSWER, summary="Exposure if spot stood elsewhere")
+async def profile(
+    request: AnyRequest, symbol: Symbol, gex_scope: Scope = "all"
+) -> Response[bytes]:
+    """Return pairs of spot and exposure, by open interest (`profile`) and `profile_volume`."""
+    return await _part(request, symbol, gex_scope, "profile")
+
+
+@get("/stream", responses=_EVENTS, summary="Live snapshots (Server-Sent Events)")
+async def stream(
+    request: AnyRequest, symbol: Symbol, gex_scope: Scope = "all", per_s: PerSecond = 10.0
+) -> Stream:
+    """Push `gex` (a whole snapshot), `age` (each second between them) and `problem` events."""
+    gateway, text = gateway_of(request), credential(request) or ""
+    streams: Streams = request.app.state.streams
+    streams.check()
+    name = gateway.symbol(symbol)
+    await gateway.entry(name, gex_scope)
+
+    async def valid() -> bool:
+        return await gateway.keyring.holder(text) is not None
+
+    return Stream(
+        snapshots(gateway, streams, valid, (name, gex_scope), per_s),
+        media_type="text/event-stream",
+        headers={**_NO_STORE, "X-Accel-Buffering": "no"},
+    )
+
+
+def gex_routes() -> Router:
+    """Return the routes of exposure."""
+    handlers = [whole, levels, strikes, expiries, profile, stream]
+    return Router("/api/v1/gex/{symbol:str}", route_handlers=handlers, opt=READ, tags=["exposure"])

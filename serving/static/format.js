@@ -1,0 +1,46 @@
+// Numbers as people read them. A missing number is a dash, never a zero.
+
+export const dash = '–';
+
+export function dollars(value) {
+  if (value === null || value === undefined) return dash;
+  const size = Math.abs(value);
+  const [unit, name] = size >= 1e9 ? [1e9, 'bn'] : size >= 1e6 ? [1e6, 'mn'] : size >= 1e3 ? [1e3, 'k'] : [1, ''];
+  const digits = size / unit >= 100 ? 0 : size / unit >= 10 ? 1 : 2;
+  const sign = value < 0 ? '−' : '';
+  return `${sign}$${(size / unit).toFixed(digits)}${name && ' ' + name}`;
+}
+
+export function points(value, digits = 2) {
+  if (value === null || value === undefined) return dash;
+  return value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
+export function strike(value) {
+  return value === null || value === undefined ? dash : points(value, Number.isInteger(value) ? 0 : 2);
+}
+
+export function percent(value, digits = 1) {
+  return value === null || value === undefined ? dash : `${(100 * value).toFixed(digits)}%`;
+}
+
+export function away(level, spot) {
+  if (level === null || level === undefined || !spot) return '';
+  const share = 100 * (level / spot - 1);
+  return `${share < 0 ? '−' : '+'}${Math.abs(share).toFixed(2)}%`;
+}
+
+export function age(seconds) {
+  if (seconds < 10) return `${seconds.toFixed(1)} s old`;
+  if (seconds < 120) return `${seconds.toFixed(0)} s old`;
+  if (seconds < 7200) return `${(seconds / 60).toFixed(0)} min old`;
+  return seconds < 172800 ? `${(seconds / 3600).toFixed(0)} h old` : `${(seconds / 86400).toFixed(0)} days old`;
+}
+
+export function newYork(nanoseconds) {
+  const moment = new Date(nanoseconds / 1e6);
+  return moment.toLocaleString('en-US', {
+    timeZone: 'America/New_York', year: 'numeric', month: 'short', day: 'numeric',
+    hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false,
+  }) + ' New York';
+}
