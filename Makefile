@@ -13,8 +13,8 @@ help: ## list the targets
 
 install: $(STAMP) ## make .venv and install what requirements.txt pins
 
-up: install ## compute the levels of an example chain
-	$(BIN)/gex levels docs/examples/spx_synthetic.csv
+up: install ## start everything and keep it running until Ctrl-C; HOST=… PORT=… of the page
+	@exec $(BIN)/gex up $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT))
 
 test: install ## run the tests
 	$(BIN)/python -m pytest

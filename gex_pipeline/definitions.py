@@ -3,7 +3,7 @@
 import dagster as dg
 
 from gex_pipeline.defs.assets import catalog, tape_parts
-from gex_pipeline.defs.checks import every_event_once, nothing_lost
+from gex_pipeline.defs.checks import nothing_lost, parts_read_back
 from gex_pipeline.defs.resources import Pipeline
 from gex_pipeline.defs.schedules import (
     commit_tape,
@@ -15,7 +15,7 @@ from gex_pipeline.defs.sensors import SUPERVISING, services
 
 defs = dg.Definitions(
     assets=[tape_parts, catalog],
-    asset_checks=[nothing_lost, every_event_once],
+    asset_checks=[nothing_lost, parts_read_back],
     jobs=[commit_tape, refresh_token, *SUPERVISING.values()],
     schedules=[every_few_minutes, token_refresh],
     sensors=[services],

@@ -6,7 +6,6 @@
 import asyncio
 import contextlib
 import os
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
@@ -22,7 +21,6 @@ from gex_pipeline.errors import GexError
 from gex_pipeline.gateway.age import Limits
 from gex_pipeline.gateway.connection import connect_gateway, hot_url
 from gex_pipeline.gateway.read import Gateway, Place
-from gex_pipeline.market.clock import MarketClock
 from gex_pipeline.market.symbology import to_canonical
 from gex_pipeline.settings import Settings, load
 from gex_pipeline.settings.place import place_of
@@ -36,6 +34,8 @@ from serving.routes.market import market_routes
 from serving.routes.page import page_routes, read_static
 
 _LARGEST_BODY: Final = 1_000_000
+_FIRST_ANSWER_S: Final = 2.0
+"""Time that the hot store gets before the first request is taken without it."""
 
 
 def create_app(settings: Settings | None = None) -> Litestar:
@@ -50,7 +50,6 @@ def create_app(settings: Settings | None = None) -> Litestar:
         hot_url(_redis_url(settings), place_of(settings).root),
         _place(settings),
         settings.gex_data_dir,
-        wall_clock,
     )
     return build_app(gateway, known_hosts(settings.gex_host, settings.gex_allowed_hosts))
 
@@ -77,11 +76,6 @@ def build_app(gateway: Gateway, hosts: frozenset[str]) -> Litestar:
     return app
 
 
-def wall_clock() -> MarketClock:
-    """Return live market time: the one place of this process that reads the wall clock."""
-    return MarketClock(time.time_ns(), time.monotonic_ns())  # noqa: TID251 # the edge of the process
-
-
 def _following(gateway: Gateway) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
     """Return what runs the gateway's loop for as long as the application lives."""
 
@@ -89,6 +83,7 @@ def _following(gateway: Gateway) -> Callable[[Litestar], AbstractAsyncContextMan
     async def following(app: Litestar) -> AsyncIterator[None]:
         loop = app.state.loop = asyncio.create_task(gateway.run(), name="gateway")
         try:
+            await gateway.begun(_FIRST_ANSWER_S)
             yield
         finally:
             gateway.closing = True

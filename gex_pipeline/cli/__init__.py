@@ -8,8 +8,13 @@ from gex_pipeline.cli.group import LazyCommand, LazyGroup, quiet_pipe
 
 COMMANDS: Final = {
     "up": LazyCommand("gex_pipeline.cli.up", "up", "Start everything and keep it running."),
+    "engine": LazyCommand("gex_pipeline.cli.engine", "engine", "Exposure from the live tape."),
     "levels": LazyCommand("gex_pipeline.cli.levels", "levels", "Exposure and levels of a chain."),
     "sql": LazyCommand("gex_pipeline.cli.sql", "sql", "One query over the committed data."),
+    "stream": LazyCommand("gex_pipeline.cli.stream", "stream", "Stream market data onto the tape."),
+    "simulate": LazyCommand(
+        "gex_pipeline.cli.simulate", "simulate", "Run a simulated market that speaks Schwab."
+    ),
     "doctor": LazyCommand("gex_pipeline.cli.doctor", "doctor", "Check settings and installation."),
     "bench": LazyCommand("gex_pipeline.cli.bench", "bench", "Measure against the stated limits."),
 }

@@ -2,10 +2,12 @@
 
 import signal
 import threading
+from functools import partial
 
 import click
 
 from gex_pipeline.cli.environment import service_settings
+from gex_pipeline.engine.aside import Aside
 from gex_pipeline.engine.pulse import Market, Pulse
 from gex_pipeline.engine.run import Engine, Plan
 from gex_pipeline.errors import HotStoreError
@@ -41,13 +43,8 @@ def engine() -> None:
 
 
 def _run(one: Engine, pulse: Pulse, stop: threading.Event) -> None:
-    beating = threading.Thread(target=pulse.run, args=(one, stop), name="pulse")
-    beating.start()
-    try:
+    with Aside(partial(pulse.run, one), stop, "pulse"):
         one.run(stop)
-    finally:
-        stop.set()
-        beating.join()
     if pulse.lost:
         raise HotStoreError("another engine took the lease", "Leave it to it, or stop it first.")
 

@@ -129,7 +129,13 @@ def _ports(settings: Settings, place: Place, host: str, port: int | None) -> Por
         else:
             chosen[name] = free_port(address, first, chosen.values())
     write_ports(path, chosen)
-    return Ports(**chosen, host=host, dagster_host=settings.gex_dagster_host)
+    return Ports(
+        simulator=chosen["simulator"],
+        serving=chosen["serving"],
+        dagster=chosen["dagster"],
+        host=host,
+        dagster_host=settings.gex_dagster_host,
+    )
 
 
 def _running(place: Place, last: dict[str, int]) -> set[str]:
@@ -160,12 +166,14 @@ def _screen(settings: Settings, stack: Stack) -> Iterator[str]:
         link = one_time_link(store, Keys(place.prefix), base)
     simulated = place.mode == "simulated"
     yield ""
-    yield f"GEX is up{': a SIMULATED market, no real data' if simulated else f', source {place.source}'}."
+    what = "a SIMULATED market, no real data" if simulated else f"source {place.source}"
+    yield f"GEX is up: {what}."
     yield ""
     yield f"  page        {link}"
     yield "              opens once, within 5 minutes; another link: gex open"
     yield f"  API         {base}/api/v1   key: {_shown(place.data / 'local_key')}"
-    yield f"  Dagster     http://{reachable(ports.dagster_host)}:{ports.dagster}   (a few seconds more)"
+    dagster = f"http://{reachable(ports.dagster_host)}:{ports.dagster}"
+    yield f"  Dagster     {dagster}   in a few seconds"
     if simulated:
         yield f"  simulator   http://127.0.0.1:{ports.simulator}"
     yield f"  hot store   {_hot_words(place.redis_url, embedded=not settings.gex_redis_url)}"

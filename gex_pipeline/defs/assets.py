@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from gex_pipeline.defs.resources import Pipeline
+from gex_pipeline.defs.resources import Given
 from gex_pipeline.market.tables import EVENT_TABLES
 
 GROUP = "lake"
@@ -14,7 +14,7 @@ GROUP = "lake"
         for table in EVENT_TABLES.values()
     ],
 )
-def tape_parts(context: dg.AssetExecutionContext, pipeline: Pipeline):  # type: ignore[no-untyped-def]  # noqa: ANN201
+def tape_parts(context: dg.AssetExecutionContext, pipeline: Given):  # type: ignore[no-untyped-def]
     """Commit what the tapes hold beyond the lake's cursor, each event exactly once."""
     done = pipeline.archive()
     if done is None:
@@ -38,6 +38,6 @@ def tape_parts(context: dg.AssetExecutionContext, pipeline: Pipeline):  # type: 
     group_name=GROUP,
     kinds={"duckdb"},
 )
-def catalog(pipeline: Pipeline) -> dg.MaterializeResult[None]:
+def catalog(pipeline: Given) -> dg.MaterializeResult[None]:
     """Views over exactly the files that are committed: gex.duckdb, for any DuckDB client."""
     return dg.MaterializeResult(metadata={"path": dg.MetadataValue.path(pipeline.catalog())})

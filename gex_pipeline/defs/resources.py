@@ -17,21 +17,26 @@ from dagster_duckdb import DuckDBResource
 from gex_pipeline.archive.rows import Origin as RowOrigin
 from gex_pipeline.archive.step import Archived, archive
 from gex_pipeline.archive.tape import HotSource
-from gex_pipeline.errors import StartError
+from gex_pipeline.errors import UnavailableError
+from gex_pipeline.gateway.connection import hot_url
 from gex_pipeline.hot.connect import connect
 from gex_pipeline.hot.keys import Keys
 from gex_pipeline.lake.catalog import build_catalog
+from gex_pipeline.lake.parts import Part
 from gex_pipeline.lake.paths import LakePaths
+from gex_pipeline.lake.reader import chains
+from gex_pipeline.lake.verify import faults_of
 from gex_pipeline.settings import Origin, Settings, load, origin_of, read_env_file, with_env_file
 from gex_pipeline.supervision.board import Board
 from gex_pipeline.supervision.guard import Episode
 from gex_pipeline.supervision.plan import SUPERVISED, Place, Ports, service
+from gex_pipeline.supervision.signin import SignIn, renew_now, resting
 from gex_pipeline.supervision.watch import Story, supervise, supervisor_of
 
 _LAKE_MODES: Final = {"real": "live", "simulated": "simulated"}
 
 
-class Pipeline(dg.ConfigurableResource):
+class Pipeline:
     """What assets, runs, sensors and schedules ask for."""
 
     def archive(self) -> tuple[Archived, ...] | None:
@@ -47,6 +52,28 @@ class Pipeline(dg.ConfigurableResource):
         """Make the catalog of views anew."""
         return build_catalog(LakePaths(self._origin().root), _opened)
 
+    def lost(self) -> dict[str, int]:
+        """Return how many events of each tape nothing holds any more; only tapes with some."""
+        found = {
+            chain.tape: sum(g.last - g.first + 1 for node in chain.nodes for g in node.gaps)
+            for chain in chains(LakePaths(self._origin().root))
+        }
+        return {tape: lost for tape, lost in found.items() if lost}
+
+    def faults(self) -> list[str]:
+        """Read the newest part of each tape back and return what is wrong with it."""
+        paths = LakePaths(self._origin().root)
+        newest = [chain.nodes[-1] for chain in chains(paths) if chain.nodes]
+        return [f for part in newest if isinstance(part, Part) for f in faults_of(paths, part)]
+
+    def sign_in_rests(self) -> str | None:
+        """Return why no token is to be renewed now; None: it is due."""
+        return resting(self._sign_in(), now_s())
+
+    def renew_sign_in(self) -> str:
+        """Renew the access token and say how it stands."""
+        return renew_now(self._sign_in())
+
     def archive_interval_minutes(self) -> int:
         """How often the tape is committed."""
         return int(self._settings().gex_archive_interval_minutes)
@@ -58,7 +85,10 @@ class Pipeline(dg.ConfigurableResource):
 
     def wanted(self) -> tuple[str, ...] | None:
         """Return the services that runs should watch now; None: the hot store does not answer."""
-        place = self._place()
+        try:
+            place = self._place()
+        except UnavailableError:
+            return None
         board = Board(place.redis_url, place.prefix)
         try:
             if not board.answers():
@@ -82,15 +112,29 @@ class Pipeline(dg.ConfigurableResource):
     def _place(self) -> Place:
         settings = self._settings()
         origin = origin_of(settings)
-        if settings.gex_redis_url is None:
-            raise StartError("Dagster was not told where the hot store is", "Start it by: gex up")
+        given = settings.gex_redis_url
         return Place(
             data=settings.gex_data_dir.absolute(),
             root=origin.root,
             source=origin.source,
             mode=origin.mode,
             prefix=origin.prefix,
-            redis_url=settings.gex_redis_url.reveal(),
+            redis_url=hot_url(given.reveal() if given else None, origin.root),
+        )
+
+    def _sign_in(self) -> SignIn:
+        settings = self._settings()
+        origin = origin_of(settings)
+        simulated = origin.mode == "simulated"
+        key, secret = settings.schwab_client_id, settings.schwab_client_secret
+        simulator = f"http://127.0.0.1:{settings.gex_simulator_port}"
+        return SignIn(
+            folder=origin.root / "tokens" if simulated else settings.gex_tokens_dir.absolute(),
+            key="simulator" if simulated or key is None else key.reveal(),
+            secret="simulator" if simulated or secret is None else secret.reveal(),  # takes any
+            base_url=simulator if simulated else settings.schwab_base_url,
+            renew_after_s=60.0 * settings.schwab_access_interval_minutes,
+            timeout_s=settings.schwab_request_timeout_s,
         )
 
     def _ports(self) -> Ports:
@@ -102,6 +146,10 @@ class Pipeline(dg.ConfigurableResource):
             host=settings.gex_host,
             dagster_host=settings.gex_dagster_host,
         )
+
+
+Given = dg.ResourceParam[Pipeline]
+"""The parameter `pipeline` of a definition."""
 
 
 def now_s() -> float:

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from gex_pipeline.defs.assets import GROUP
-from gex_pipeline.defs.resources import Pipeline
+from gex_pipeline.defs.resources import Given
 
 commit_tape = dg.define_asset_job(
     "commit_tape",
@@ -13,9 +13,11 @@ commit_tape = dg.define_asset_job(
 )
 
 
-@dg.schedule(job=commit_tape, cron_schedule="* * * * *", default_status=dg.DefaultScheduleStatus.RUNNING)
+@dg.schedule(
+    job=commit_tape, cron_schedule="* * * * *", default_status=dg.DefaultScheduleStatus.RUNNING
+)
 def every_few_minutes(
-    context: dg.ScheduleEvaluationContext, pipeline: Pipeline
+    context: dg.ScheduleEvaluationContext, pipeline: Given
 ) -> dg.RunRequest | dg.SkipReason:
     """Commit the tape every GEX_ARCHIVE_INTERVAL_MINUTES."""
     minutes = pipeline.archive_interval_minutes()
@@ -25,7 +27,7 @@ def every_few_minutes(
 
 
 @dg.op
-def renew_sign_in(context: dg.OpExecutionContext, pipeline: Pipeline) -> None:
+def renew_sign_in(context: dg.OpExecutionContext, pipeline: Given) -> None:
     """Renew the vendor's access token where it is due; the refresh token only a person can."""
     context.log.info(pipeline.renew_sign_in())
 
@@ -36,8 +38,10 @@ def refresh_token() -> None:
     renew_sign_in()
 
 
-@dg.schedule(job=refresh_token, cron_schedule="*/5 * * * *", default_status=dg.DefaultScheduleStatus.RUNNING)
-def token_refresh(pipeline: Pipeline) -> dg.RunRequest | dg.SkipReason:
+@dg.schedule(
+    job=refresh_token, cron_schedule="*/5 * * * *", default_status=dg.DefaultScheduleStatus.RUNNING
+)
+def token_refresh(pipeline: Given) -> dg.RunRequest | dg.SkipReason:
     """Look every five minutes whether the access token is due."""
     reason = pipeline.sign_in_rests()
     return dg.SkipReason(reason) if reason else dg.RunRequest()

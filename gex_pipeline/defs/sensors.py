@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from gex_pipeline.defs.resources import Pipeline, now_s
+from gex_pipeline.defs.resources import Given, now_s
 from gex_pipeline.supervision.guard import Episode
 from gex_pipeline.supervision.plan import SUPERVISED
 
@@ -30,7 +30,7 @@ def supervising_job(name: str) -> dg.JobDefinition:
     """Return the job whose run keeps one service alive."""
 
     @dg.op(name=f"supervise_{name}", pool=name)
-    def supervise(context: dg.OpExecutionContext, pipeline: Pipeline) -> None:
+    def supervise(context: dg.OpExecutionContext, pipeline: Given) -> None:
         def tell(episode: Episode, restarts: int) -> None:
             context.log.info(episode.words)
             context.log_event(_observation(name, episode, restarts))
@@ -65,7 +65,7 @@ SUPERVISING = {name: supervising_job(name) for name in SUPERVISED}
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def services(
-    context: dg.SensorEvaluationContext, pipeline: Pipeline
+    context: dg.SensorEvaluationContext, pipeline: Given
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Make sure that a run supervises each wanted service; report runs that died as failed."""
     wanted = pipeline.wanted()

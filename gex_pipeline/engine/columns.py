@@ -5,13 +5,15 @@ whole copies, which is what a fold needs.
 """
 
 import math
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar, cast
 
 import numpy as np
 
 from gex_pipeline.exposure.live import Layout, Rows, lay_out
+from gex_pipeline.market.arrays import Bools
 from gex_pipeline.market.events import OptionQuote
 
+_Cell = TypeVar("_Cell")
 _FIRST_CAPACITY: Final = 1024
 _EMPTY: Final[dict[str, Any]] = {
     "bid": np.nan,
@@ -26,6 +28,13 @@ _EMPTY: Final[dict[str, Any]] = {
     "streamed": False,
 }
 """What row 0, which is no contract, and a fresh row hold."""
+
+
+class _Cells(Protocol[_Cell]):
+    """A memoryview over an array of numbers of one type, which typing takes for bytes."""
+
+    def __getitem__(self, row: int, /) -> _Cell: ...
+    def __setitem__(self, row: int, value: _Cell, /) -> None: ...
 
 
 class Columns:
@@ -96,8 +105,8 @@ class Columns:
         self._layout = None
         self._view()
 
-    def begin_day(self, since_ns: int, alive: np.ndarray[Any, np.dtype[np.bool_]]) -> None:
-        """Keep the contracts that are `alive`, a flag a row; forget what was said before `since_ns`.
+    def begin_day(self, since_ns: int, alive: Bools) -> None:
+        """Keep the contracts that are `alive`, a flag a row; what is older than `since_ns` is old.
 
         Volume counts from zero again, and no stream vouches for a quote of the day before.
         """
@@ -126,16 +135,17 @@ class Columns:
         return row
 
     def _view(self) -> None:
-        self._bid = memoryview(self._arrays["bid"])
-        self._ask = memoryview(self._arrays["ask"])
-        self._iv = memoryview(self._arrays["iv"])
-        self._gamma = memoryview(self._arrays["gamma"])
-        self._open_interest = memoryview(self._arrays["open_interest"])
-        self._volume = memoryview(self._arrays["volume"])
-        self._quote_ns = memoryview(self._arrays["quote_ns"])
-        self._seen_ns = memoryview(self._arrays["seen_ns"])
-        self._changed_ns = memoryview(self._arrays["changed_ns"])
-        self._streamed = memoryview(self._arrays["streamed"])
+        views = {name: memoryview(cast("bytes", array)) for name, array in self._arrays.items()}
+        self._bid: _Cells[float] = cast("_Cells[float]", views["bid"])
+        self._ask: _Cells[float] = cast("_Cells[float]", views["ask"])
+        self._iv: _Cells[float] = cast("_Cells[float]", views["iv"])
+        self._gamma: _Cells[float] = cast("_Cells[float]", views["gamma"])
+        self._open_interest: _Cells[float] = cast("_Cells[float]", views["open_interest"])
+        self._volume: _Cells[float] = cast("_Cells[float]", views["volume"])
+        self._quote_ns: _Cells[int] = cast("_Cells[int]", views["quote_ns"])
+        self._seen_ns: _Cells[int] = cast("_Cells[int]", views["seen_ns"])
+        self._changed_ns: _Cells[int] = cast("_Cells[int]", views["changed_ns"])
+        self._streamed: _Cells[bool] = cast("_Cells[bool]", views["streamed"])
 
 
 def _price(value: float | None) -> float:

@@ -77,6 +77,11 @@ class Lane:
             self.seen_ns, max(now_ns, self.seen_ns), self.heard_ns, self._positions()
         )
 
+    def touch(self) -> None:
+        """Call every underlying changed."""
+        for underlying in self.underlyings.values():
+            underlying.dirty = True
+
     def silent(self, now_ns: int) -> bool:
         """Whether the tape has had no heartbeat for too long."""
         return now_ns - self.heard_ns > SILENT_AFTER_S * _NS

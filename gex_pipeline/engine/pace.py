@@ -23,7 +23,7 @@ class Pace:
     @property
     def slowed(self) -> bool:
         """Whether the share of a core, and not the most that was asked for, sets the pace."""
-        return self.interval_s > self._shortest_s
+        return self.interval_s > 1.05 * self._shortest_s
 
     @property
     def previews(self) -> bool:
@@ -45,4 +45,5 @@ class Pace:
         once_s = sum(self._cost_s.values())
         wanted_s = once_s / room if room > 0 else SLOWEST_S
         wanted_s = min(max(wanted_s, self._shortest_s), SLOWEST_S)
-        self.interval_s += _NEW * (wanted_s - self.interval_s)
+        slower = wanted_s > self.interval_s  # at once; faster little by little
+        self.interval_s += (1.0 if slower else _NEW) * (wanted_s - self.interval_s)

@@ -1,5 +1,7 @@
-"""Publishing: snapshots, chains and ring into the hot store. A snapshot that cannot go is dropped,
-because the next one says more; it is counted."""
+"""Publishing: snapshots, chains and ring into the hot store.
+
+A snapshot that cannot go is dropped and counted, because the next one says more.
+"""
 
 from collections.abc import Mapping
 from typing import Final

@@ -7,6 +7,7 @@ loop: one that hangs gets no pulse, and whoever supervises starts another proces
 import secrets
 import threading
 import time
+from contextlib import suppress
 from typing import Final
 
 import redis
@@ -20,7 +21,8 @@ from gex_pipeline.hot.lease import Lease, Status
 from gex_pipeline.market.clock import MarketClock
 
 BEAT_S: Final = 1.0
-LEASE_MS: Final = 10_000
+LEASE_MS: Final = 4_000
+"""So long a successor waits for an engine that died."""
 HANGS_AFTER_S: Final = 30.0
 
 
@@ -45,6 +47,7 @@ class Pulse:
 
     def __init__(self, store: redis.Redis, keys: Keys, market: Market) -> None:
         self.lost = False
+        self._patience_s = 2 * LEASE_MS / 1000
         self._market = market
         self._status = Status(store, keys, SERVICE)
         self._lease = Lease(store, keys, SERVICE, secrets.token_hex(8), LEASE_MS)
@@ -55,7 +58,7 @@ class Pulse:
         Raises:
             HotStoreError: another engine is alive.
         """
-        deadline_s = time.monotonic() + 2 * LEASE_MS / 1000
+        deadline_s = time.monotonic() + self._patience_s
         while self._lease.acquire() is None:
             if time.monotonic() > deadline_s:
                 raise HotStoreError(
@@ -68,15 +71,11 @@ class Pulse:
     def run(self, engine: Engine, stop: threading.Event) -> None:
         """Beat until told to stop; then give the lease back."""
         while not stop.is_set():
-            try:
+            with suppress(*UNREACHABLE):  # the hot store restarts: lease and status come back
                 self._beat(engine, stop)
-            except UNREACHABLE:
-                pass  # the hot store restarts: lease and status come back with it
             stop.wait(BEAT_S)
-        try:
+        with suppress(*UNREACHABLE):  # then it lapses by itself
             self._lease.release()
-        except UNREACHABLE:
-            return
 
     def _beat(self, engine: Engine, stop: threading.Event) -> None:
         if time.monotonic() - engine.turned_s > HANGS_AFTER_S:

@@ -12,12 +12,13 @@ from typing import Any, Final
 
 import redis
 
+from gex_pipeline.errors import LakeError
 from gex_pipeline.hot.frame import MAX_EVENTS, decode_frame
 from gex_pipeline.hot.keys import Keys
 from gex_pipeline.hot.sender import Sender
 from gex_pipeline.hot.spool import Spool
 from gex_pipeline.hot.tape import floor_of
-from gex_pipeline.lake.parts import read_chain
+from gex_pipeline.lake.parts import read_chain, sync_chain
 from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.market import sessions
 from gex_pipeline.market.events import GexSecond
@@ -34,7 +35,8 @@ class Recorder:
         self.tape = f"{TAPE_SOURCE}.{calendar}"
         self._calendar = calendar
         newest = floor_of(store, keys, self.tape)
-        archived = read_chain(LakePaths(root), self.tape)
+        self._paths = LakePaths(root)
+        archived = read_chain(self._paths, self.tape)
         self._spool = Spool.open(
             root / "spool" / self.tape,
             self.tape,
@@ -43,7 +45,7 @@ class Recorder:
         )
         self.recorded_ns = max(_newest_spooled(self._spool), _newest_sent(store, keys, self.tape))
         """The newest second on the tape; 0: none."""
-        self._sender = Sender(store, keys, self._spool, publish=False)
+        self._sender = Sender(store, keys, self._spool, publish=False, cursor=self._archived)
 
     def write(self, ts_ns: int, seconds: Sequence[GexSecond]) -> None:
         """Spool a second, unless it is on the tape."""
@@ -58,9 +60,14 @@ class Recorder:
         """Send until told to stop."""
         self._sender.run(stop)
 
-    def state(self) -> Any:
-        """Return the sender's counters."""
-        return self._sender.state()
+    def _archived(self) -> int:
+        """Return the last seq that is in the lake for good; 0 while the lake cannot say."""
+        try:
+            cursor = read_chain(self._paths, self.tape).cursor
+        except LakeError:
+            return 0
+        sync_chain(self._paths, self.tape)  # segments go on the strength of it
+        return cursor
 
     def close(self) -> None:
         """Bring everything to disk and give the spool back."""

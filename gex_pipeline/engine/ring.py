@@ -35,7 +35,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     def vector(self, scope: str) -> Vector:
         """Return a scope's numbers."""
-        return Vector(*(np.frombuffer(part, "<f4").astype(np.float64) for part in self.scopes[scope]))
+        parts = (np.frombuffer(part, "<f4") for part in self.scopes[scope])
+        return Vector(*(part.astype(np.float64) for part in parts))
 
 
 def encode_entry(ts_ns: int, snapshots: Mapping[str, LiveSnapshot]) -> bytes:

@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 import redis
 
+from gex_pipeline.engine.aside import Aside
 from gex_pipeline.engine.lane import Lane
 from gex_pipeline.engine.pace import Pace
 from gex_pipeline.engine.publish import Publisher
@@ -21,7 +22,7 @@ from gex_pipeline.engine.record import Recorder
 from gex_pipeline.engine.state import Underlying, figures_due
 from gex_pipeline.engine.worker import Worker
 from gex_pipeline.errors import CodecError
-from gex_pipeline.exposure.live import Image, asof_ns
+from gex_pipeline.exposure.live import Image
 from gex_pipeline.hot.chains import decode_image
 from gex_pipeline.hot.connect import UNREACHABLE
 from gex_pipeline.hot.frame import Frame, Position
@@ -97,13 +98,15 @@ class Engine:
         with ExitStack() as stack:
             for recorder in self._recorders.values():
                 stack.callback(recorder.close)
-                stack.enter_context(_thread(recorder.run, stop, f"send {recorder.tape}"))
-            stack.enter_context(_thread(self._worker.run, stop, "fold"))
-            stack.callback(stop.set)
+                stack.enter_context(Aside(recorder.run, stop, f"send {recorder.tape}"))
+            stack.enter_context(Aside(self._worker.run, stop, "fold"))
             while not stop.is_set():
                 self._turn(stop)
-        if self._worker.failure is not None:
-            raise self._worker.failure
+
+    def close(self) -> None:
+        """Give the spools back of an engine that does not run."""
+        for recorder in self._recorders.values():
+            recorder.close()
 
     def status(self) -> dict[str, str | int | float]:
         """Return what the status hash says of the engine."""
@@ -165,21 +168,22 @@ class Engine:
         """Have the underlyings that changed previewed, as often as the pace allows."""
         now_ns, now_s = self._market_ns(), time.monotonic()
         silent = lane.silent(now_ns)
-        changed = silent != self._was_silent.get(lane.tape, silent)
+        if silent != self._was_silent.get(lane.tape, silent):
+            lane.touch()  # confidence falls and rises with the feed
         self._was_silent[lane.tape] = silent
-        behind = now_ns - lane.seen_ns > _BEHIND_NS
+        caught_up = self._pace.previews and now_ns - lane.seen_ns <= _BEHIND_NS
+        if not ((silent or caught_up) and figures_due(now_ns)):
+            return
         for symbol, underlying in lane.underlyings.items():
-            due = changed or (
-                underlying.dirty
-                and self._pace.previews
-                and now_s - self._published_s.get(symbol, 0.0) >= self._pace.interval_s
-            )
-            caught_up = silent or not behind
-            if due and caught_up and not self._worker.busy(symbol) and figures_due(now_ns):
-                self._published_s[symbol] = now_s
-                image = lane.preview(symbol, now_ns)
-                if image is not None:
-                    self._worker.put_preview(image)
+            waited_s = now_s - self._published_s.get(symbol, 0.0)
+            if not underlying.dirty or waited_s < self._pace.interval_s:
+                continue
+            if self._worker.busy(symbol):
+                continue
+            self._published_s[symbol] = now_s
+            image = lane.preview(symbol, now_ns)
+            if image is not None:
+                self._worker.put_preview(image)
 
     def _measure(self) -> None:
         wall_s, cpu_s = time.monotonic(), time.process_time()
@@ -213,18 +217,3 @@ def _by_calendar(symbols: tuple[str, ...]) -> dict[Calendar, tuple[str, ...]]:
             calendar = calendar_of(symbol)
             found[calendar] = (*found.get(calendar, ()), symbol)
     return found
-
-
-class _thread:
-    """A thread that runs inside a `with`, and has ended behind it."""
-
-    def __init__(self, work: Callable[[threading.Event], None], stop: threading.Event, name: str):
-        self._stop = stop
-        self._thread = threading.Thread(target=work, args=(stop,), name=name)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()

@@ -96,9 +96,7 @@ class Underlying:
 
     def _take_header(self, header: ChainHeader) -> None:
         """A window takes the place of those that it overlaps."""
-        new = Window(
-            header.first_expiry, header.last_expiry, header.complete, header.ts_recv_ns
-        )
+        new = Window(header.first_expiry, header.last_expiry, header.complete, header.ts_recv_ns)
         apart = tuple(
             old
             for old in self._windows

@@ -24,12 +24,9 @@ CHAIN_EVERY_SLOWED_S: Final = 5.0
 
 
 class Worker:
-    """One thread that folds, records and publishes; `failure` is why it ended, if it did."""
+    """Folds, records and publishes what is queued; `run` is its thread."""
 
-    def __init__(
-        self, recorders: Mapping[str, Recorder], publisher: Publisher, pace: Pace
-    ) -> None:
-        self.failure: BaseException | None = None
+    def __init__(self, recorders: Mapping[str, Recorder], publisher: Publisher, pace: Pace) -> None:
         self.seconds = 0
         self.previews = 0
         self.fold_s: dict[str, float] = {}
@@ -43,7 +40,7 @@ class Worker:
     def put_second(self, tape: str, second: Second, stop: threading.Event) -> None:
         """Queue a complete second of a tape; waits while the queue is full."""
         with self._changed:
-            while len(self._seconds) >= SECONDS_WAITING and not self._ended(stop):
+            while len(self._seconds) >= SECONDS_WAITING and not stop.is_set():
                 self._changed.wait(0.1)
             self._seconds.append((tape, second))
             self._changed.notify_all()
@@ -60,15 +57,10 @@ class Worker:
 
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop; what waits then is left to the next start."""
-        try:
-            while not stop.is_set():
-                work = self._next()
-                if work is not None:
-                    work()
-        except BaseException as error:
-            self.failure = error
-            stop.set()
-            raise
+        while not stop.is_set():
+            work = self._next()
+            if work is not None:
+                work()
 
     def _next(self) -> Callable[[], None] | None:
         """Take the next piece of work, seconds first; None: there was none for a while."""
@@ -120,6 +112,3 @@ class Worker:
         every_s = CHAIN_EVERY_SLOWED_S if self._pace.slowed else CHAIN_EVERY_S
         self._chain_due_s[image.symbol] = now_s + every_s * 0.9
         self._publisher.chain(image)
-
-    def _ended(self, stop: threading.Event) -> bool:
-        return stop.is_set() or self.failure is not None

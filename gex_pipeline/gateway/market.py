@@ -9,6 +9,7 @@ from gex_pipeline.gateway.age import freshness
 from gex_pipeline.gateway.answer import stamp
 from gex_pipeline.gateway.cache import STORE_ERRORS, store_away
 from gex_pipeline.gateway.read import Gateway
+from gex_pipeline.hot.batch import BATCH_FIELD, unpack_events
 from gex_pipeline.market.codec import decode_json
 from gex_pipeline.market.events import Event, OptionQuote, Quote, Trade
 from gex_pipeline.market.symbology import to_canonical
@@ -60,6 +61,30 @@ async def newest_options(gateway: Gateway, text: str, limit: int) -> dict[str, A
         "count": len(quotes),
         "options": [_shown(quote) for quote in quotes],
     }
+
+
+async def _option_quotes(gateway: Gateway, symbol: str, limit: int) -> list[OptionQuote]:
+    """Return the newest quote of each contract, newest first; damaged batches are left out."""
+    name = gateway.place.keys.options(symbol)
+    try:
+        entries: Any = await gateway.store.xrevrange(name, count=_ENTRIES)
+    except STORE_ERRORS as error:
+        raise store_away(error) from error
+    newest: dict[str, OptionQuote] = {}
+    for _, fields in entries:
+        for event in reversed(_batch(fields.get(BATCH_FIELD, b""))):
+            if isinstance(event, OptionQuote):
+                newest.setdefault(event.symbol, event)
+        if len(newest) >= limit:
+            break
+    return list(newest.values())[:limit]
+
+
+def _batch(data: bytes) -> list[Event]:
+    try:
+        return unpack_events(data)
+    except CodecError:
+        return []
 
 
 def _stamped(gateway: Gateway, symbol: str, ts_ns: int) -> dict[str, Any]:

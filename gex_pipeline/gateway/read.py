@@ -1,8 +1,10 @@
 """The newest figures, market data and services, read from the hot store, each with its age."""
 
+import asyncio
+import contextlib
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import redis.asyncio
@@ -13,7 +15,7 @@ from gex_pipeline.gateway.answer import Image, Mode, Part, encode_answer, split_
 from gex_pipeline.gateway.cache import STORE_ERRORS, Entry, KeyCache, store_away
 from gex_pipeline.gateway.keyring import Keyring
 from gex_pipeline.hot.keys import Keys
-from gex_pipeline.market.clock import MarketClock, clock_from_mapping
+from gex_pipeline.market.clock import MarketClock
 from gex_pipeline.market.symbology import to_canonical
 
 SCOPES: Final = ("all", "0dte", "next", "weekly", "monthly")
@@ -57,14 +59,18 @@ class Gateway:
         store: redis.asyncio.Redis,
         place: Place,
         keyring: Keyring,
-        wall_clock: Callable[[], MarketClock],
+        read_clock: Callable[[], MarketClock],
+        live_clock: Callable[[], MarketClock],
     ) -> None:
+        """Prepare a gateway; `read_clock` asks the store for the namespace's clock, and blocks."""
         self.store = store
         self.place = place
         self.keyring = keyring
         self.closing = False
-        self.started = False
-        self._wall_clock = wall_clock
+        self.turns = 0
+        self._first_turn = asyncio.Event()
+        self._read_clock = read_clock
+        self._live_clock = live_clock
         self._clock: MarketClock | None = None
         self._cache = KeyCache(store, f"{place.keys.prefix}gateway", self._turn)
         self._images: dict[tuple[str, str], Image] = {}
@@ -72,6 +78,12 @@ class Gateway:
     async def run(self) -> None:
         """Keep cache and clock fresh until cancelled."""
         await self._cache.run()
+
+    async def begun(self, within_s: float) -> bool:
+        """Return whether the hot store has answered, waiting for the first time if need be."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._first_turn.wait(), within_s)
+        return self._first_turn.is_set()
 
     @property
     def connected(self) -> bool:
@@ -97,7 +109,7 @@ class Gateway:
             UnavailableError: a simulated market has not said what time it is.
         """
         if self.place.mode == "real":
-            return self._wall_clock().now_ns(time.monotonic_ns())
+            return self.wall_ns()
         if self._clock is None:
             raise UnavailableError(
                 "market_clock",
@@ -105,6 +117,10 @@ class Gateway:
                 "Start the simulator and the streamer: gex up",
             )
         return self._clock.now_ns(time.monotonic_ns())
+
+    def wall_ns(self) -> int:
+        """Return the time of heartbeats, which a simulated market does not move."""
+        return self._live_clock().anchor_event_ns
 
     def market(self, symbol: str) -> Market:
         """Return whether the symbol's market is open now."""
@@ -165,11 +181,12 @@ class Gateway:
         return {name.decode(): value.decode(errors="replace") for name, value in fields.items()}
 
     async def _turn(self) -> None:
-        fields: dict[str, Any] = await self.hash(self.place.keys.clock())
-        self._clock = clock_from_mapping(fields) if fields else None
+        published = await self.hash(self.place.keys.clock())
+        self._clock = await asyncio.to_thread(self._read_clock) if published else None
         if not self._cache.connected:
             await self.keyring.mirror()
-        self.started = True
+        self.turns += 1
+        self._first_turn.set()
 
 
 def _too_old(symbol: str, fresh: Freshness) -> UnavailableError:

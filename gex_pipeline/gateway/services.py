@@ -9,6 +9,7 @@ from gex_pipeline.errors import GexError, UnavailableError
 from gex_pipeline.gateway.answer import stamp
 from gex_pipeline.gateway.cache import STORE_ERRORS, store_away
 from gex_pipeline.gateway.read import SCOPES, Gateway
+from gex_pipeline.market.sessions import SECOND_NS
 
 
 class Readiness(msgspec.Struct, frozen=True):
@@ -77,11 +78,22 @@ def _market_time(gateway: Gateway) -> int | None:
         return None
 
 
-async def _services(gateway: Gateway) -> dict[str, dict[str, str]]:
-    """Return the heartbeat and counters of each service, as it wrote them."""
+async def _services(gateway: Gateway) -> dict[str, dict[str, Any]]:
+    """Return the heartbeat and counters of each service as it wrote them, with the beat's age."""
     prefix = gateway.place.keys.status("")
     try:
         found = [key.decode() async for key in gateway.store.scan_iter(f"{prefix}*", count=500)]
     except STORE_ERRORS as error:
         raise store_away(error) from error
-    return {key.removeprefix(prefix): await gateway.hash(key) for key in sorted(found)}
+    now_ns = gateway.wall_ns()
+    return {
+        key.removeprefix(prefix): _with_age(await gateway.hash(key), now_ns)
+        for key in sorted(found)
+    }
+
+
+def _with_age(fields: dict[str, str], now_ns: int) -> dict[str, Any]:
+    beat_ns = fields.get("ts_ns", "")
+    if not beat_ns.isdigit():
+        return dict(fields)
+    return {**fields, "age_s": round((now_ns - int(beat_ns)) / SECOND_NS, 3)}

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -82,7 +82,6 @@ class EmbeddedServer:
             HotStoreError: no server program, no free port, or it does not start.
         """
         self._folder = _private_folder(root / "hot")
-        self._process = None
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self._adopt() and not self._launch(first_port, maxmemory_mb or _memory_mb()):
             if time.monotonic() > deadline:
@@ -95,11 +94,8 @@ class EmbeddedServer:
 
     def stop(self) -> None:
         """End the server, adopted or not; it writes its file before it goes."""
-        with connect(self.url) as client:
-            try:
-                client.shutdown(nosave=True)
-            except UNREACHABLE:
-                pass  # what a server does that shuts down, or has
+        with connect(self.url) as client, suppress(*UNREACHABLE):  # it goes, or has gone
+            client.shutdown(nosave=True)
         self._await_end()
         (self._folder / "port").unlink(missing_ok=True)
 
@@ -118,6 +114,8 @@ class EmbeddedServer:
         if not _answers(self._folder, port):
             return False
         self._port = port
+        if self._process is not None and self._process.poll() is not None:
+            self._process = None
         return True
 
     def _launch(self, first_port: int, memory_mb: int) -> bool:
@@ -142,6 +140,8 @@ class EmbeddedServer:
         )
         _write_private(self._folder / "server.conf", config)
         _write_private(self._folder / "port", f"{port}\n")  # first: a crash leaves none nameless
+        if self._process is not None:
+            self._process.wait()  # it ended: its lock is ours
         self._process = subprocess.Popen(  # noqa: S603 # a server program, with our file
             [binary, self._folder / "server.conf"],
             stdin=subprocess.DEVNULL,

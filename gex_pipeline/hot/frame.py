@@ -1,6 +1,6 @@
 """Frames: a batch of events as bytes, the same in the spool and in the tape.
 
-    magic 4 | crc 4 | payload size 4 | count 2 | compression 1 | tape size 1 | epoch 8 | first 8 |
+    magic 4 | crc 4 | payload size 4 | count 2 | format 1 | tape size 1 | epoch 8 | first 8 |
     date 4 | tape | payload
 
 Numbers are little-endian. The checksum covers all that follows it and starts from a number of its
@@ -9,29 +9,24 @@ own, and no frame is empty: zeros, which a power cut leaves at a file's end, are
 
 import datetime
 import struct
-import threading
 import zlib
 from typing import NamedTuple
 
 import msgspec
-import zstandard
 
-from gex_pipeline.errors import CodecError, FrameError
-from gex_pipeline.market.codec import decode_events, encode_events
+from gex_pipeline.errors import FrameError
+from gex_pipeline.hot.batch import pack_events, unpack_events
 from gex_pipeline.market.events import Event
 
 MAX_EVENTS = 256
 MAX_PAYLOAD = 16 * 1024 * 1024
-COMPRESS_ABOVE = 20
-"""Events in a frame that is compressed; in a smaller one it saves nothing."""
 MAGIC = b"\xf7GX1"
 
 _HEADER = struct.Struct("<4sIIHBBQQI")
 HEADER_SIZE = _HEADER.size
 _CHECKED_FROM = 8
 _CRC_SEED = 0x67657831
-_RAW, _ZSTD = 0, 1
-_MAX_EVENTS_SIZE = 64 * 1024 * 1024
+_FORMAT = 1
 
 
 class Position(NamedTuple):
@@ -80,23 +75,11 @@ class FrameHeader(NamedTuple):
     size: int
     """Bytes of the whole frame."""
     payload_start: int
-    compression: int
 
     @property
     def position(self) -> Position:
         """Where a reader stands that has read the frame."""
         return Position(self.epoch, self.last_seq)
-
-
-class _Coders(threading.local):
-    """Compressor and decompressor of one thread: neither may be shared."""
-
-    def __init__(self) -> None:
-        self.compressor = zstandard.ZstdCompressor(level=1)
-        self.decompressor = zstandard.ZstdDecompressor()
-
-
-_coders = _Coders()
 
 
 def encode_frame(frame: Frame) -> bytes:
@@ -107,9 +90,7 @@ def encode_frame(frame: Frame) -> bytes:
         FrameError: no events, too many, or their seqs are not first_seq to last_seq.
     """
     _check_events(frame)
-    payload, compression = encode_events(frame.events), _RAW
-    if len(frame.events) > COMPRESS_ABOVE:
-        payload, compression = _coders.compressor.compress(payload), _ZSTD
+    payload = pack_events(frame.events)
     if len(payload) > MAX_PAYLOAD:
         raise FrameError(f"its events take {len(payload)} bytes, and {MAX_PAYLOAD} is the most")
     tape = frame.tape.encode()
@@ -118,7 +99,7 @@ def encode_frame(frame: Frame) -> bytes:
         0,
         len(payload),
         len(frame.events),
-        compression,
+        _FORMAT,
         len(tape),
         frame.epoch,
         frame.first_seq,
@@ -135,12 +116,16 @@ def read_header(data: bytes | memoryview, start: int = 0) -> FrameHeader | None:
     """
     if len(data) - start < HEADER_SIZE:
         return None
-    magic, crc, payload_size, count, compression, tape_size, epoch, first, day = (
-        _HEADER.unpack_from(data, start)
+    magic, crc, payload_size, count, form, tape_size, epoch, first, day = _HEADER.unpack_from(
+        data, start
     )
     tape_end = start + HEADER_SIZE + tape_size
     end = tape_end + payload_size
-    if magic != MAGIC or not (count and payload_size and day and tape_size) or end > len(data):
+    if (
+        (magic, form) != (MAGIC, _FORMAT)
+        or not (count and payload_size and day and tape_size)
+        or end > len(data)
+    ):
         return None
     if zlib.crc32(memoryview(data)[start + _CHECKED_FROM : end], _CRC_SEED) != crc:
         return None
@@ -152,7 +137,6 @@ def read_header(data: bytes | memoryview, start: int = 0) -> FrameHeader | None:
         datetime.date.fromordinal(day),
         end - start,
         tape_end - start,
-        compression,
     )
 
 
@@ -172,20 +156,10 @@ def decode_frame(data: bytes) -> Frame:
         header.first_seq,
         header.last_seq,
         header.session_date,
-        tuple(decode_events(_payload(data, header))),
+        tuple(unpack_events(data[header.payload_start :])),
     )
     _check_events(frame)
     return frame
-
-
-def _payload(data: bytes, header: FrameHeader) -> bytes:
-    payload = data[header.payload_start :]
-    if header.compression == _RAW:
-        return payload
-    try:
-        return _coders.decompressor.decompress(payload, max_output_size=_MAX_EVENTS_SIZE)
-    except zstandard.ZstdError as error:
-        raise CodecError(f"its compression is not ours: {error}") from error
 
 
 def _check_events(frame: Frame) -> None:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from typing import cast
+from typing import Any, cast
 
 import redis
 
@@ -39,7 +39,7 @@ class Lease:
             return fence if self.renew() else None
         if owner is not None:
             return None
-        fence = int(cast("int", self._client.incr(self._fence_key)))
+        fence = self._client.incr(self._fence_key)
         return self._take(fence)
 
     def renew(self) -> bool:
@@ -86,7 +86,7 @@ class Lease:
         """Delete or extend the lease only as long as it is ours."""
         with self._client.pipeline() as pipe:
             try:
-                pipe.watch(self._key)
+                pipe.watch(self._key)  # type: ignore[no-untyped-call]
                 if _parse(cast("bytes | None", pipe.get(self._key))) != (self.fence, self._token):
                     return False
                 pipe.multi()
@@ -112,7 +112,7 @@ class Status:
         text |= {"ts_ns": str(live_clock().anchor_event_ns), "pid": str(os.getpid())}
         with self._client.pipeline() as pipe:
             pipe.delete(self._key)
-            pipe.hset(self._key, mapping=cast("dict[str | bytes, bytes | float | int | str]", text))
+            pipe.hset(self._key, mapping=cast("Any", text))
             pipe.expire(self._key, STATUS_TTL_S)
             pipe.execute()
 

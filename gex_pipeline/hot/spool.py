@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -300,10 +301,8 @@ class Spool:
 
     def _undo(self, segment: Segment) -> None:
         """Take back what was written of a frame, and never trust this file again."""
-        try:
+        with suppress(OSError):  # readers stop at segment.end; recovery steps over the rest
             os.ftruncate(self._file, segment.end)
-        except OSError:
-            pass  # readers stop at segment.end, and recovery cuts the rest or steps over it
         self._leave_file()
         if segment.end == 0:
             segment.path.unlink(missing_ok=True)
@@ -380,6 +379,11 @@ class SpoolReader:
     def __init__(self, spool: Spool, after_seq: int) -> None:
         self._spool = spool
         self._files = SegmentReader(self._extent, after_seq)
+
+    @property
+    def after_seq(self) -> int:
+        """Seq of the newest event read."""
+        return self._files.after_seq
 
     @property
     def damaged(self) -> int:

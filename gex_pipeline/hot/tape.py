@@ -53,9 +53,7 @@ class TapeReader:
         entries = _rows(self._client.xrange(self._key, min=start, max="+", count=count))
         return [item for item in self._frames(entries, after) if isinstance(item, Frame)]
 
-    def read_checked(
-        self, after: Position | None = None, count: int = 100
-    ) -> list[Frame | Hole]:
+    def read_checked(self, after: Position | None = None, count: int = 100) -> list[Frame | Hole]:
         """Return the same, each hole before the frame that follows it."""
         return list(checked(self.tape, self.read(after, count), after))
 
@@ -115,15 +113,11 @@ def decode_entry(tape: str, entry_id: bytes, fields: dict[bytes, bytes]) -> Fram
         raise FrameError(f"entry {entry_id!r} of tape {tape} has no field f")
     frame = decode_frame(data)
     if frame.tape != tape or frame.position != position_of(entry_id):
-        raise FrameError(
-            f"entry {entry_id!r} of tape {tape} holds {frame.tape} {frame.position}"
-        )
+        raise FrameError(f"entry {entry_id!r} of tape {tape} holds {frame.tape} {frame.position}")
     return frame
 
 
-def checked(
-    tape: str, frames: Iterable[Frame], after: Position | None
-) -> Iterator[Frame | Hole]:
+def checked(tape: str, frames: Iterable[Frame], after: Position | None) -> Iterator[Frame | Hole]:
     """Yield the frames, and before each that does not go on from the last, the hole."""
     expected = after.seq + 1 if after else None
     for frame in frames:
@@ -136,7 +130,7 @@ def checked(
 def tape_end(client: redis.Redis, key: str) -> Position | None:
     """Return the id of the newest entry that a stream ever took, None where there is no stream."""
     try:
-        info = cast("dict[str, Any]", client.xinfo_stream(key))
+        info = client.xinfo_stream(key)
     except redis.ResponseError as error:
         if "no such key" in str(error):
             return None
@@ -156,7 +150,7 @@ def trim(client: redis.Redis, keys: Keys, tape: str, through: Position) -> int:
     saved.
     """
     minid = f"{through.epoch}-{through.seq + 1}"
-    return int(cast("int", client.xtrim(keys.tape(tape), minid=minid, approximate=False)))
+    return client.xtrim(keys.tape(tape), minid=minid, approximate=False)
 
 
 def _without_seen(frame: Frame, seen: int) -> Frame:

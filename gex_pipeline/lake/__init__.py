@@ -1,1 +1,1 @@
-"""EDGE: the lake's folders: committed parts of the tapes, the chain that names them, SQL over it."""
+"""EDGE: the lake: committed parts of the tapes, the chain that names them, SQL over it."""

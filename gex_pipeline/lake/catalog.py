@@ -13,11 +13,11 @@ from typing import Final
 
 import duckdb
 
+from gex_pipeline.lake.columns import quoted
 from gex_pipeline.lake.durable import locked, sync
 from gex_pipeline.lake.parts import Chain
 from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.lake.reader import chains, files_of, lake_views
-from gex_pipeline.lake.columns import quoted
 
 READ_ONLY: Final = 0o444
 

@@ -1,9 +1,9 @@
 """Parts of a tape, and the chain of them: the only truth about what the lake holds.
 
-A part is a folder `_intraday/<tape>/<first>/` with a Parquet file per table and part.json, committed
-by one rename; its name is always the seq after the cursor, so two archivers race for one name and
-one of them wins. The chain starts at 0 and follows what starts at its end plus one: what it does not
-reach is not there. Nobody makes the folder of a part or removes anything inside one.
+A part is a folder `_intraday/<tape>/<first>/` with a Parquet file per table and part.json, that one
+rename commits; its name is always the seq after the cursor, so two archivers race for one name and
+one of them wins. The chain starts at 0 and follows what starts at its end plus one: what it does
+not reach is not there. Nobody makes the folder of a part or removes anything inside one.
 """
 
 import datetime
@@ -123,9 +123,7 @@ def read_chain(paths: LakePaths, tape: str) -> Chain:
     raise LakeError(tape, problem)
 
 
-def commit_part(
-    paths: LakePaths, part: Part, write: Mapping[str, Callable[[Path], None]]
-) -> bool:
+def commit_part(paths: LakePaths, part: Part, write: Mapping[str, Callable[[Path], None]]) -> bool:
     """Commit a part whose `first` is the cursor plus one; False: another one was faster.
 
     `write` holds, by table, what writes its file to a path.
@@ -146,7 +144,7 @@ def commit_part(
 
 
 def sync_chain(paths: LakePaths, tape: str) -> None:
-    """Make the chain durable, whoever wrote it: before anything is deleted on the strength of it."""
+    """Make the chain durable, whoever wrote it: before anything is deleted on its strength."""
     for folder in (paths.tape(tape), paths.manifests(tape)):
         if folder.is_dir():
             sync(folder)

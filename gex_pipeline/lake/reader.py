@@ -83,9 +83,13 @@ def lake_views(paths: LakePaths, found: tuple[Chain, ...]) -> tuple[str, ...]:
         *views,
         "CREATE TABLE _ends (tape VARCHAR, epoch BIGINT, seq BIGINT)",
         "CREATE TABLE _lost (tape VARCHAR, session_date DATE, first_seq BIGINT, last_seq BIGINT)",
-        *([f"INSERT INTO _ends VALUES {', '.join(ends)}"] if ends else []),
-        *([f"INSERT INTO _lost VALUES {', '.join(lost)}"] if lost else []),
+        *_inserted("_ends", ends),
+        *_inserted("_lost", lost),
     )
+
+
+def _inserted(table: str, rows: list[str]) -> list[str]:
+    return [f"INSERT INTO {table} VALUES {', '.join(rows)}"] if rows else []  # noqa: S608 # ours
 
 
 def _query_once(paths: LakePaths, sql: str) -> Answer:
@@ -119,4 +123,3 @@ def _named(paths: LakePaths, node: Any) -> list[tuple[str, Path]]:
         return [(file.table, paths.lake / file.file) for file in node.files]
     folder = paths.part(node.tape, node.first)
     return [(table, folder / f"{table}.parquet") for table in node.rows]
-

@@ -22,7 +22,8 @@ TOO_BIG: Final = {
         "detail": {"errorcode": "protocol.http.TooBigBody"},
     }
 }
-ROW_BYTES_MIN: Final = 1000
+ROW_BYTES: Final = 1200
+"""Of a contract in the JSON, about: the limit is judged before anything is encoded."""
 _ABSENT: Final = -999.0
 _GREEKS: Final = [COLUMN[name] for name in ("iv", "delta", "gamma", "theta", "vega", "rho")]
 _DECIMALS: Final = 3
@@ -127,7 +128,7 @@ def _add_group(
         strikes.setdefault(str(row.strike_price), []).append(row)
 
 
-def _rows(group: Group, board: Board, rows: Ints, sheet: Floats, days: int) -> map[_Row]:
+def _rows(group: Group, board: Board, rows: Ints, sheet: Floats, days: int) -> list[_Row]:
     """Return the contracts of one group as Schwab lists them."""
     numbers = np.where(np.isnan(sheet), _ABSENT, sheet)
     col = {name: numbers[:, place] for name, place in COLUMN.items()}
@@ -144,7 +145,7 @@ def _rows(group: Group, board: Board, rows: Ints, sheet: Floats, days: int) -> m
     under = to_schwab(group.symbol)
     is_index = INSTRUMENTS[group.symbol].kind == "index"
     texts = _texts(group, board, rows)
-    return map(
+    listed = map(
         _Row,
         ["CALL" if side > 0 else "PUT" for side in right.tolist()],
         [board.occ[row] for row in rows.tolist()],
@@ -194,6 +195,7 @@ def _rows(group: Group, board: Board, rows: Ints, sheet: Floats, days: int) -> m
         [not is_index] * n,
         (intrinsic > 0).tolist(),
     )
+    return list(listed)
 
 
 def description(root: str, expiry: datetime.date, strike: float, right: int) -> str:

@@ -2,6 +2,7 @@
 
 import datetime
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -71,16 +72,15 @@ class Desk:
             return future_fields(instrument, look, self.market.spots.front(instrument, ts_ns))
         return equity_fields(instrument, look)
 
-    def chain(self, symbol: str, rows: Ints, ts_ns: int) -> bytes:
-        """Return a chain answer and note it as told."""
+    def chain(self, symbol: str, rows: Ints, ts_ns: int) -> Callable[[], bytes]:
+        """Note a chain answer as told, and return what encodes it: that part may use a thread."""
         published = self.published(ts_ns)
         board = published.board
         sheet = published.with_trades(rows, self.market.options(board, rows, ts_ns))
         printed = as_printed(sheet)
         look = self.look(symbol, ts_ns)
-        body = chain_answer(symbol, board, rows, printed, look, self.today(ts_ns))
         published.tell(rows, printed)
-        return body
+        return partial(chain_answer, symbol, board, rows, printed, look, self.today(ts_ns))
 
     def dump(self, symbol: str, *, told: bool) -> bytes:
         """Return a whole chain at full precision: as it was told, or as the market is now.

@@ -33,8 +33,8 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
 INSTRUMENTS = {
     instrument.symbol: instrument
     for instrument in (
-        Instrument(symbol="SPX", kind="index", factor=SP, ratio=6700.0, tick=0.01, volume=2_900_000_000,
-                   description="S&P 500 INDEX", dividend=0.013),
+        Instrument(symbol="SPX", kind="index", factor=SP, ratio=6700.0, tick=0.01,
+                   volume=2_900_000_000, description="S&P 500 INDEX", dividend=0.013),
         Instrument(symbol="NDX", kind="index", factor=NASDAQ, ratio=24500.0, tick=0.01,
                    volume=1_200_000_000, description="NASDAQ 100 INDEX", dividend=0.007),
         Instrument(symbol="VIX", kind="volatility", factor=SP, ratio=16.0, tick=0.01, volume=0,

@@ -15,7 +15,11 @@ def spread_out(strike: Floats, level: float, years: float) -> Floats:
 
 
 def open_interest(
-    typical: float, kind: str, distance: Floats, lines: tuple[Floats, Ints, Ints], keys: tuple[int, int]
+    typical: float,
+    kind: str,
+    distance: Floats,
+    lines: tuple[Floats, Ints, Ints],
+    keys: tuple[int, int],
 ) -> Floats:
     """Return open contracts: more at round strikes, calls above spot and puts below it.
 
@@ -28,7 +32,7 @@ def open_interest(
     lasting = np.exp(1.1 * normal(keys[0], _OI_SALT, identity))
     today = np.exp(0.08 * normal(keys[0], _DAY_SALT, keys[1], identity))
     weight = 0.25 * typical * _KIND_WEIGHT[kind]
-    return np.floor(weight * (hump + 0.004) * round_strike * lasting * today)
+    return np.asarray(np.floor(weight * (hump + 0.004) * round_strike * lasting * today))
 
 
 def day_volume(
@@ -44,4 +48,4 @@ def traded(whole: Floats, part_of_day: float, identity: Ints) -> Floats:
     """Return the contracts traded so far; busiest at the open and the close."""
     elapsed = part_of_day + 0.12 * np.sin(2 * np.pi * part_of_day)
     phase = uniform(_VOLUME_SALT, identity)
-    return np.floor(whole * elapsed + phase)
+    return np.asarray(np.floor(whole * elapsed + phase))

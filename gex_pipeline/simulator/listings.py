@@ -112,9 +112,7 @@ def listed_expiries(programme: Programme, day: datetime.date) -> tuple[Expiry, .
     return tuple(sorted([*monthly.values(), *map(_quarterly, others.values())]))
 
 
-def ladder(
-    programme: Programme, expiry: Expiry, day: datetime.date, closes: Closes
-) -> Floats:
+def ladder(programme: Programme, expiry: Expiry, day: datetime.date, closes: Closes) -> Floats:
     """Return the strikes of an expiry on a date, ascending."""
     life = _LIFE_DAYS.get(expiry.kind, _YEAR_DAYS + 5)
     steps = []

@@ -90,15 +90,11 @@ def origin_lines(
     ]
     started = set(listed_expiries(programme, et_datetime(origin.ts_ns).date()))
     known = {line.expiry.date for line in kept}
-    born = [
-        line for line in listed if line.expiry not in started and line.expiry.date not in known
-    ]
+    born = [line for line in listed if line.expiry not in started and line.expiry.date not in known]
     return sorted(kept + born, key=lambda line: (line.expiry.date, line.expiry.root))
 
 
-def _groups(
-    chain: OptionChain, moment_ns: int, day: datetime.date
-) -> Iterator[OriginGroup]:
+def _groups(chain: OptionChain, moment_ns: int, day: datetime.date) -> Iterator[OriginGroup]:
     keys = sorted(set(zip(chain.expiry.tolist(), chain.root.tolist(), strict=True)))
     for date, root in keys:
         if date < day:

@@ -11,7 +11,7 @@ from gex_pipeline.market.arrays import Floats, Ints
 from gex_pipeline.simulator.board import Board
 from gex_pipeline.simulator.valuation import COLUMN, FIELDS
 
-_TRADE: Final = [COLUMN[name] for name in ("last", "last_size", "trade_ms")]
+_TRADE: Final = np.array([COLUMN[name] for name in ("last", "last_size", "trade_ms")])
 _VOLUME: Final = COLUMN["volume"]
 
 
@@ -38,4 +38,4 @@ class Published:
         if columns is None:
             self.sheet[rows] = sheet
         else:
-            self.sheet[np.ix_(rows, columns)] = sheet[:, columns]
+            self.sheet[np.ix_(rows, np.array(columns))] = sheet[:, columns]

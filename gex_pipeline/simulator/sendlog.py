@@ -5,6 +5,7 @@ gigabyte is kept. A line is written when the send has returned; only a disconnec
 leave a sent item without a line, or a line whose item was lost on the way.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -27,7 +28,9 @@ class SendLog:
         self.items = 0
         """Lines since the process started."""
 
-    def write(self, ts_ns: int, service: str, entries: list[tuple[str, object]], stream: int) -> None:
+    def write(
+        self, ts_ns: int, service: str, entries: Sequence[tuple[str, object]], stream: int
+    ) -> None:
         """Append a line per (key, fields); `stream` counts connections, 0 is REST."""
         lines = "".join(
             self._encode(

@@ -1,4 +1,4 @@
-"""The simulator's market clock: opens at 09:31 New York, and rolls to the next date at the close."""
+"""The simulator's market clock: opens at 09:31 New York, rolls to the next date at the close."""
 
 import datetime
 from pathlib import Path

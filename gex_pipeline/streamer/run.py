@@ -8,7 +8,8 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,10 @@ from gex_pipeline.hot.connect import UNREACHABLE
 from gex_pipeline.hot.frame import Position
 from gex_pipeline.hot.keys import Keys
 from gex_pipeline.hot.sender import Sender
-from gex_pipeline.hot.tape import TapeReader
+from gex_pipeline.hot.spool import Spool
+from gex_pipeline.hot.tape import floor_of
+from gex_pipeline.lake.parts import read_chain
+from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.streamer.account import Account
 from gex_pipeline.streamer.chainpoll import ChainPoll
 from gex_pipeline.streamer.connection import Connection, Wishes
@@ -32,7 +36,6 @@ from gex_pipeline.streamer.presence import Presence
 from gex_pipeline.streamer.simclock import SimulatedTime
 from gex_pipeline.streamer.tapes import CALENDARS, Tapes, open_spools, tape_name
 
-STOP_WAIT_S = 5.0
 _PAUSED_LOOK_S = 0.25
 
 log = logging.getLogger(__name__)
@@ -53,6 +56,9 @@ class Wiring(msgspec.Struct, frozen=True, kw_only=True):
     silence_s: float
     reconnect_max_s: float
     fsync_ms: int
+    option_ticks: bool
+    """Publish option ticks on the tick channel too."""
+    ticks_mb: int
 
     @property
     def simulated(self) -> bool:
@@ -78,7 +84,7 @@ async def stream(
     presence = Presence(client, keys)
     await presence.acquire()
     try:
-        floors = await asyncio.to_thread(_floors, client, keys)
+        floors = await asyncio.to_thread(_floors, client, keys, wiring.root)
         time = MarketTime()
         simulated = SimulatedTime(wiring.base_url, time) if wiring.simulated else None
         if simulated is not None:
@@ -87,10 +93,9 @@ async def stream(
             spools = open_spools(wiring.root, floors, fsync_ms=wiring.fsync_ms)
             tapes = Tapes(spools, time)
             account = Account(store, open_client)
-            streamer = Streamer(wiring, tapes, account, presence)
-            senders = [Sender(client, keys, spool, publish=True) for spool in spools.values()]
-            with contextlib.closing(tapes), sending(senders):
-                await streamer.run(stop, simulated, senders)
+            senders = [_sender(wiring, client, keys, spool) for spool in spools.values()]
+            with contextlib.closing(tapes):
+                await Streamer(wiring, tapes, account, presence).run(stop, simulated, senders)
     finally:
         await presence.release()
 
@@ -125,17 +130,19 @@ class Streamer:
         ]
         if simulated is not None:
             loops.append(simulated.keep_following())
-        tasks = [asyncio.create_task(loop) for loop in loops]
-        stopping = asyncio.create_task(stop.wait())
-        try:
-            done, _ = await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in (stopping, *tasks):
-                task.cancel()
-            await asyncio.gather(stopping, *tasks, return_exceptions=True)
-            await self.account.close()
+        async with sending(senders, self.tapes.flush) as sends:
+            tasks = [asyncio.create_task(loop) for loop in loops]
+            stopping = asyncio.create_task(stop.wait())
+            try:
+                every: set[asyncio.Future[Any]] = {stopping, *tasks, *sends}
+                done, _ = await asyncio.wait(every, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+            finally:
+                for task in (stopping, *tasks):
+                    task.cancel()
+                await asyncio.gather(stopping, *tasks, return_exceptions=True)
+                await self.account.close()
 
     def status(self, senders: list[Sender]) -> dict[str, object]:
         """Return what the status hash says."""
@@ -174,34 +181,46 @@ class Streamer:
             self.tapes.beat(received, connected=self.connection.connected)
 
 
-@contextlib.contextmanager
-def sending(senders: list[Sender]) -> Iterator[None]:
-    """Run the senders in threads of their own for as long as the block lasts."""
+@contextlib.asynccontextmanager
+async def sending(
+    senders: list[Sender], flush: Callable[[], None]
+) -> AsyncIterator[list[asyncio.Future[None]]]:
+    """Run the senders in threads of their own; at the end they send what is spooled by then."""
     stop = threading.Event()
-    threads = [
-        threading.Thread(target=sender.run, args=(stop,), name=f"sender {index}", daemon=True)
-        for index, sender in enumerate(senders)
-    ]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join(STOP_WAIT_S)
-
-
-def _floors(client: redis.Redis, keys: Keys) -> dict[str, Position]:
-    """Return the newest positions that the server knows; none while it is away."""
-    floors = {}
-    for calendar in CALENDARS:
-        name = tape_name(calendar)
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(len(senders), thread_name_prefix="sender") as pool:
+        sends = [loop.run_in_executor(pool, sender.run, stop) for sender in senders]
         try:
-            end = TapeReader(client, keys, name).end()
-        except UNREACHABLE:
-            log.warning("the hot store is away; the spool alone says where the tapes are")
-            return {}
-        if end is not None:
-            floors[name] = end
-    return floors
+            yield sends
+        finally:
+            flush()
+            stop.set()
+            await asyncio.gather(*sends, return_exceptions=True)
+
+
+def _sender(wiring: Wiring, client: redis.Redis, keys: Keys, spool: Spool) -> Sender:
+    return Sender(
+        client,
+        keys,
+        spool,
+        publish=True,
+        source=wiring.source,
+        option_ticks=wiring.option_ticks,
+        ticks_mb=wiring.ticks_mb,
+        cursor=lambda: read_chain(LakePaths(wiring.root), spool.tape).cursor,
+    )
+
+
+def _floors(client: redis.Redis, keys: Keys, root: Path) -> dict[str, Position]:
+    """Return the newest positions that server and archive know, by tape."""
+    return {name: _floor(client, keys, root, name) for name in map(tape_name, CALENDARS)}
+
+
+def _floor(client: redis.Redis, keys: Keys, root: Path, name: str) -> Position:
+    archived = read_chain(LakePaths(root), name)
+    try:
+        newest = floor_of(client, keys, name)
+    except UNREACHABLE:
+        log.warning("the hot store is away; spool and archive alone say where %s is", name)
+        newest = Position(0, 0)
+    return Position(max(newest.epoch, archived.epoch), max(newest.seq, archived.cursor))

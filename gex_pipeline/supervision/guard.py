@@ -68,7 +68,9 @@ class Guard:
 
     def _adopt(self, running: Running, now_s: float) -> tuple[Episode, ...]:
         self.running, self._seen_s, self._waiting = running, now_s, False
-        words = f"adopted {self.service.name}, process {running.pid}, started by {running.started_by}"
+        words = (
+            f"adopted {self.service.name}, process {running.pid}, started by {running.started_by}"
+        )
         return (Episode("adopted", words, running.pid),)
 
     def _nobody(self, now_s: float) -> tuple[Episode, ...]:
@@ -84,7 +86,10 @@ class Guard:
         self.restarts += again
         self.running, self._seen_s, self._waiting = running, now_s, False
         kind: Kind = "restarted" if again else "started"
-        return (*told, Episode(kind, f"{kind} {self.service.name}, process {running.pid}", running.pid))
+        return (
+            *told,
+            Episode(kind, f"{kind} {self.service.name}, process {running.pid}", running.pid),
+        )
 
     def _tell_end(self, now_s: float) -> tuple[Episode, ...]:
         if self.running is None:

@@ -192,7 +192,9 @@ def _spawn(service: Service, lock: int, by: str) -> Running:
             pass_fds=(lock,),
         )
     except OSError as error:
-        raise ServiceError(service.name, f"cannot be started ({error})", str(service.log)) from error
+        raise ServiceError(
+            service.name, f"cannot be started ({error})", str(service.log)
+        ) from error
     finally:
         os.close(output)
     _children[child.pid] = child

@@ -1,4 +1,4 @@
-"""The loop of a supervising run: look at one service until it is no longer wanted, tell its story."""
+"""The loop of a supervising run: look at one service while it is wanted, and tell its story."""
 
 import time
 from collections.abc import Callable

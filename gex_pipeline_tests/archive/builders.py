@@ -2,6 +2,7 @@
 
 import datetime
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from gex_pipeline.archive.rows import Origin
 from gex_pipeline.hot.frame import Frame
@@ -16,7 +17,8 @@ OPEN_NS = 1_795_185_000_000_000_000
 
 def event(seq: int) -> Event:
     """Return an event of the kind that the seq's last digit names."""
-    at = {"seq": seq, "ts_event_ns": OPEN_NS + seq * 1000, "ts_recv_ns": OPEN_NS + seq * 1000 + 7}
+    ts_ns = OPEN_NS + seq * 1000
+    at: Any = {"seq": seq, "ts_event_ns": ts_ns, "ts_recv_ns": ts_ns + 7}
     if seq % 10 == 0:
         return Heartbeat(symbol="", received=seq, **at)
     if seq % 10 == 1:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 from litestar import Request, Response, Router, get
 from litestar.enums import MediaType
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import PathParameter, QueryParameter
 from litestar.response import Stream
 
 from gex_pipeline.gateway.answer import GexAnswer, Part
@@ -22,14 +22,14 @@ _EVENTS: Final = {
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 
 Symbol = Annotated[
-    str, Parameter(description="In any spelling; a future as @NQ.", max_length=32, min_length=1)
+    str, PathParameter(description="In any spelling; a future as @NQ.", max_length=32, min_length=1)
 ]
 Scope = Annotated[
     str,
-    Parameter(query="scope", description=f"One of {', '.join(SCOPES)}.", max_length=40),
+    QueryParameter(name="scope", description=f"One of {', '.join(SCOPES)}.", max_length=40),
 ]
 PerSecond = Annotated[
-    float, Parameter(query="per_s", ge=0.1, le=10, description="Most snapshots a second.")
+    float, QueryParameter(name="per_s", ge=0.1, le=10, description="Most snapshots a second.")
 ]
 AnyRequest = Request[Any, Any, Any]
 

@@ -37,7 +37,7 @@ async def readyz(request: AnyRequest) -> Response[Readiness]:
 @get("/startupz", opt=PUBLIC, summary="Whether the start is over", tags=["status"])
 async def startupz(request: AnyRequest) -> Response[dict[str, bool]]:
     """Return 200 once the hot store has answered for the first time."""
-    started = gateway_of(request).started
+    started = await gateway_of(request).begun(0)
     return Response({"started": started}, status_code=_code(good=started))
 
 

@@ -3,14 +3,14 @@
 from typing import Annotated, Any, Final
 
 from litestar import Router, get
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from gex_pipeline.gateway.market import MOST_OPTIONS, newest_market, newest_options
 from serving.auth import READ, gateway_of
 from serving.routes.gex import AnyRequest, Symbol
 
 _FIRST: Final = 200
-Limit = Annotated[int, Parameter(query="limit", ge=1, le=MOST_OPTIONS, description="Most rows.")]
+Limit = Annotated[int, QueryParameter(name="limit", ge=1, le=MOST_OPTIONS, description="Most rows.")]
 
 
 @get("/market/{symbol:str}", summary="Newest trade and quote")

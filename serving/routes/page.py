@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 from litestar import Request, Response, Router, get
 from litestar.exceptions import NotFoundException
-from litestar.params import Parameter
+from litestar.params import FromPath, QueryParameter
 
 from gex_pipeline.gateway.signin import use_ticket
 from serving.auth import PUBLIC, gateway_of, session_cookie, visitor
@@ -21,7 +21,7 @@ _TYPES: Final = {
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 
 AnyRequest = Request[Any, Any, Any]
-Ticket = Annotated[str, Parameter(query="ticket", max_length=200)]
+Ticket = Annotated[str, QueryParameter(name="ticket", max_length=200)]
 File = tuple[bytes, str]
 
 
@@ -58,7 +58,7 @@ async def open_page(request: AnyRequest, ticket: Ticket = "") -> Response[bytes]
 
 
 @get("/static/{name:str}", opt=PUBLIC, include_in_schema=False)
-async def static(request: AnyRequest, name: str) -> Response[bytes]:
+async def static(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
     """Return a file of the page; there is nothing private in them."""
     data, tag = _file(request, name)
     headers = {"ETag": f'"{tag}"', "Cache-Control": "no-cache"}

@@ -21,7 +21,7 @@ const REASONS = {
   no_contracts: 'no contracts', no_spot: 'no spot', no_oi: 'no open interest',
 };
 const chosen = { symbol: '', scope: 'all', weight: 'oi', side: 'net', window: 0.025 };
-let snapshot = null, heardMs = 0, speed = 1, ageS = 0;
+let snapshot = null, heardMs = 0, ageS = 0;
 
 const ladder = new Ladder($('bars'), $('tip'));
 const live = new Live({
@@ -51,7 +51,6 @@ function heard(stamp) {
   const now = performance.now();
   ageS = stamp.age_s;
   heardMs = now;
-  speed = stamp.speed ?? 1;
   $('simulated').hidden = stamp.mode !== 'simulated';
   const low = snapshot?.confidence_level === 'unusable';
   if (stamp.market === 'closed') state('closed', 'market closed');
@@ -87,7 +86,7 @@ function note() {
 
 function tick() {
   if (!heardMs || ['unavailable'].includes(document.body.dataset.state)) return;
-  $('age').textContent = age(ageS + ((performance.now() - heardMs) / 1000) * speed);
+  $('age').textContent = age(ageS + ((performance.now() - heardMs) / 1000);
 }
 
 function render() {

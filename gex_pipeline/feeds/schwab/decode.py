@@ -66,14 +66,15 @@ class Decoder:
     def __init__(self) -> None:
         self.tally = Tally()
         self.received_by: Counter[Calendar] = Counter()
-        self._subjects: dict[str, _Subject | None] = {}
+        self._subjects: dict[Service, dict[str, _Subject | None]] = {name: {} for name in ITEMS}
         self._items = {name: msgspec.json.Decoder(list[kind]) for name, kind in ITEMS.items()}  # type: ignore[valid-type]
         self._one = {name: msgspec.json.Decoder(kind) for name, kind in ITEMS.items()}
         self._raws = msgspec.json.Decoder(list[msgspec.Raw])
 
     def forget(self) -> None:
         """Drop every state: a new connection sends full images first."""
-        self._subjects.clear()
+        for subjects in self._subjects.values():
+            subjects.clear()
 
     def events(self, block: Block, ts_recv_ns: int) -> Iterator[tuple[Calendar, Event]]:
         """Yield the events of one block with the calendar of their tape."""
@@ -118,10 +119,11 @@ class Decoder:
                 self._reject("item")
 
     def _subject(self, service: Service, key: str) -> _Subject | None:
+        subjects = self._subjects[service]
         try:
-            return self._subjects[key]
+            return subjects[key]
         except KeyError:
-            found = self._subjects[key] = _subject(service, key)
+            found = subjects[key] = _subject(service, key)
             return found
 
     def _reject(self, reason: Reason) -> None:

@@ -1,0 +1,225 @@
+"""`gex stream`: Schwab's stream and chains, or the simulator's, onto the tape."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from gex_pipeline.cli.environment import read_environment, service_settings
+from gex_pipeline.cli.logs import log_to_stderr
+from gex_pipeline.errors import HotStoreError, SettingsError, SignInError
+from gex_pipeline.feeds.schwab.client import open_client
+from gex_pipeline.feeds.schwab.fields import EQUITIES, FUTURES, OPTIONS
+from gex_pipeline.feeds.schwab.stream import MOST_BYTES, chunks
+from gex_pipeline.feeds.tokens import TokenStore
+from gex_pipeline.hot.connect import connect
+from gex_pipeline.settings import Origin, Settings, origin_of, read, unknown_names
+from gex_pipeline.streamer.plan import Plan, make_plan
+from gex_pipeline.streamer.run import Wiring
+from gex_pipeline.streamer.run import stream as run_stream
+
+SIMULATED = "simulator"
+SOURCES = ("schwab", SIMULATED)
+_OCC_SIZE = 21
+
+
+class Preview(msgspec.Struct, frozen=True):
+    """What `gex stream` would do, and what is wrong."""
+
+    source: str
+    mode: str
+    root: str
+    tokens: str
+    base_url: str
+    signed_in: bool
+    chains: tuple[str, ...]
+    chain_interval_s: float
+    equities: tuple[str, ...]
+    futures: tuple[str, ...]
+    symbol_limit: int
+    option_room: int
+    stream_requests: int
+    problems: tuple[str, ...]
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Print the plan and all problems; open no socket.")
+@click.option("--json", "as_json", is_flag=True, help="With --dry-run: print one JSON object.")
+@click.pass_context
+def stream(ctx: click.Context, *, dry_run: bool, as_json: bool) -> None:
+    r"""Stream market data onto the tape: Schwab's, or the simulator's.
+
+    Started by gex up; by hand it needs GEX_REDIS_URL. Whole chains come by REST, then the stream
+    holds the underlyings, the futures and the contracts with most gamma. It reconnects by itself
+    and ends cleanly on Ctrl-C or SIGTERM.
+
+    \b
+    Example:
+      gex stream --dry-run
+      GEX_REDIS_URL=redis://127.0.0.1:6379 gex stream
+    """
+    if dry_run:
+        preview = make_preview()
+        click.echo(msgspec.json.encode(preview) if as_json else "\n".join(_lines(preview)))
+        ctx.exit(2 if preview.problems else 0)
+    settings = service_settings(strict=False)
+    origin, (plan, problems) = origin_of(settings), _plan(settings)
+    problems += _source_problems(settings, origin)
+    if problems:
+        raise SettingsError(problems)
+    if settings.gex_redis_url is None:
+        raise HotStoreError("GEX_REDIS_URL is not set", "Run gex up, or name the server there.")
+    log_to_stderr(settings.gex_log_level, settings.gex_log_format)
+    asyncio.run(_serve(settings, origin, plan, settings.gex_redis_url.reveal()))
+
+
+async def _serve(settings: Settings, origin: Origin, plan: Plan, redis_url: str) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    store = TokenStore(tokens_folder(settings, origin))
+    if origin.source != SIMULATED and settings.schwab_refresh_token is not None:
+        store.seed(settings.schwab_refresh_token.reveal())
+    with connect(redis_url) as client:
+        opener = client_opener(settings, origin, store)
+        await run_stream(wiring(settings, origin, plan), client, store, opener, stop)
+
+
+def make_preview() -> Preview:
+    """Return the preview of this environment; it reads files and opens no socket."""
+    environment = read_environment()
+    reading = read(environment.merged)
+    settings, origin = reading.settings, origin_of(reading.settings)
+    plan, plan_problems = _plan(settings)
+    store = TokenStore(tokens_folder(settings, origin))
+    signed_in, sign_in_problems = _signed_in(settings, origin, store)
+    unknown = tuple(name.message() for name in unknown_names(environment.merged))
+    keys = plan.keys(["-" * _OCC_SIZE] * plan.option_room)
+    return Preview(
+        source=origin.source,
+        mode=origin.mode,
+        root=str(origin.root),
+        tokens=str(store.folder),
+        base_url=base_url(settings, origin),
+        signed_in=signed_in,
+        chains=plan.chains,
+        chain_interval_s=settings.schwab_chain_interval_s,
+        equities=plan.equities,
+        futures=plan.futures,
+        symbol_limit=plan.limit,
+        option_room=plan.option_room,
+        stream_requests=sum(len(list(chunks(each))) for each in keys.values()),
+        problems=(
+            *environment.problems,
+            *reading.problems,
+            *unknown,
+            *plan_problems,
+            *_source_problems(settings, origin),
+            *sign_in_problems,
+        ),
+    )
+
+
+def wiring(settings: Settings, origin: Origin, plan: Plan) -> Wiring:
+    """Return what the streamer is told; no secret is in it."""
+    return Wiring(
+        source=origin.source,
+        mode=origin.mode,
+        root=origin.root,
+        prefix=origin.prefix,
+        plan=plan,
+        base_url=base_url(settings, origin),
+        requests_per_minute=settings.schwab_requests_per_minute,
+        chain_interval_s=settings.schwab_chain_interval_s,
+        timeout_s=settings.schwab_request_timeout_s,
+        silence_s=settings.schwab_silence_s,
+        reconnect_max_s=settings.schwab_reconnect_max_s,
+        fsync_ms=settings.gex_spool_fsync_ms,
+        option_ticks=settings.gex_publish_option_ticks,
+        ticks_mb=settings.gex_hot_ticks_mb,
+    )
+
+
+def client_opener(settings: Settings, origin: Origin, store: TokenStore) -> Callable[[], Any]:
+    """Return what opens the signed-in client; the simulator takes any credentials."""
+    key, secret = settings.schwab_client_id, settings.schwab_client_secret
+    real = origin.source != SIMULATED and key is not None and secret is not None
+
+    def open_it() -> Any:
+        return open_client(
+            store,
+            key.reveal() if real and key else SIMULATED,
+            secret.reveal() if real and secret else SIMULATED,
+            base_url=base_url(settings, origin),
+            timeout_s=settings.schwab_request_timeout_s,
+            renew_after_s=settings.schwab_access_interval_minutes * 60,
+        )
+
+    return open_it
+
+
+def tokens_folder(settings: Settings, origin: Origin) -> Path:
+    """Return the folder of the sign-in token: a simulated run never opens the real one."""
+    if origin.mode == "simulated":
+        return origin.root / "tokens"
+    return settings.gex_tokens_dir.absolute()
+
+
+def base_url(settings: Settings, origin: Origin) -> str:
+    """Return where the source answers."""
+    if origin.source == SIMULATED:
+        return f"http://127.0.0.1:{settings.gex_simulator_port}"
+    return settings.schwab_base_url
+
+
+def _plan(settings: Settings) -> tuple[Plan, tuple[str, ...]]:
+    return make_plan(settings.gex_symbols, settings.schwab_symbols, settings.schwab_symbol_limit)
+
+
+def _source_problems(settings: Settings, origin: Origin) -> tuple[str, ...]:
+    if origin.source not in SOURCES:
+        return (
+            f"GEX_SOURCE is {origin.source}, which gex stream does not stream."
+            f" Set it to one of {', '.join(SOURCES)}.",
+        )
+    if origin.source == "schwab" and settings.schwab_client_id is None:
+        return (
+            "GEX_SOURCE is schwab and SCHWAB_CLIENT_ID is not set."
+            " Set it and SCHWAB_CLIENT_SECRET, or set GEX_SOURCE to simulator.",
+        )
+    return ()
+
+
+def _signed_in(
+    settings: Settings, origin: Origin, store: TokenStore
+) -> tuple[bool, tuple[str, ...]]:
+    """Return whether there is a token, and what is wrong; the simulator makes its own."""
+    try:
+        store.read()
+    except SignInError as error:
+        seeded = settings.schwab_refresh_token is not None and not store.path.exists()
+        simulated = origin.source == SIMULATED and not store.path.exists()
+        return False, () if seeded or simulated else (str(error),)
+    return True, ()
+
+
+def _lines(preview: Preview) -> Iterator[str]:
+    mark = " (SIMULATED)" if preview.mode == "simulated" else ""
+    yield f"source    {preview.source}{mark} at {preview.base_url}"
+    yield f"root      {preview.root}"
+    yield f"tokens    {preview.tokens}: {'signed in' if preview.signed_in else 'no token'}"
+    yield f"chains    {', '.join(preview.chains)} every {preview.chain_interval_s:g} s by REST"
+    yield f"{EQUITIES}  {', '.join(preview.equities)}"
+    yield f"{FUTURES}   {', '.join(preview.futures)}"
+    yield (
+        f"{OPTIONS}   the {preview.option_room:,} contracts with most gamma, of"
+        f" {preview.symbol_limit:,} symbols in all"
+    )
+    yield f"requests  {preview.stream_requests} of at most {MOST_BYTES:,} bytes to subscribe"
+    yield from (f"problem: {problem}" for problem in preview.problems)
+    if not preview.problems:
+        yield "no problem found"

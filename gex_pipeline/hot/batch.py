@@ -1,0 +1,56 @@
+"""Batches of events as bytes: msgpack, compressed where that saves something.
+
+Frames carry one, and so does each entry of `ticks:` and `options:` in its field `e`.
+"""
+
+import threading
+from collections.abc import Sequence
+
+import zstandard
+
+from gex_pipeline.errors import CodecError
+from gex_pipeline.market.codec import decode_events, encode_events
+from gex_pipeline.market.events import Event
+
+BATCH_FIELD = b"e"
+COMPRESS_ABOVE = 20
+"""Events in a batch that is compressed; in a smaller one it saves nothing."""
+
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+"""Its first byte begins no array of msgpack."""
+_MAX_SIZE = 64 * 1024 * 1024
+
+
+class _Coders(threading.local):
+    """Compressor and decompressor of one thread: neither may be shared."""
+
+    def __init__(self) -> None:
+        self.compressor = zstandard.ZstdCompressor(level=1)
+        self.decompressor = zstandard.ZstdDecompressor()
+
+
+_coders = _Coders()
+
+
+def pack_events(events: Sequence[Event]) -> bytes:
+    """Return the bytes of a batch.
+
+    Raises:
+        CodecError: an event holds what no event may.
+    """
+    data = encode_events(events)
+    return _coders.compressor.compress(data) if len(events) > COMPRESS_ABOVE else data
+
+
+def unpack_events(data: bytes) -> list[Event]:
+    """Return the events of a batch.
+
+    Raises:
+        CodecError: other bytes, or events of another schema version.
+    """
+    if not data.startswith(_ZSTD_MAGIC):
+        return decode_events(data)
+    try:
+        return decode_events(_coders.decompressor.decompress(data, max_output_size=_MAX_SIZE))
+    except zstandard.ZstdError as error:
+        raise CodecError(f"their compression is not ours: {error}") from error

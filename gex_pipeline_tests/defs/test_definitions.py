@@ -1,0 +1,201 @@
+"""Dagster's definitions: they load, and each does what its application does."""
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pytest
+import redis
+
+from gex_pipeline.definitions import defs
+from gex_pipeline.defs import sensors
+from gex_pipeline.defs.assets import catalog, tape_parts
+from gex_pipeline.defs.checks import nothing_lost, parts_read_back
+from gex_pipeline.defs.resources import Pipeline
+from gex_pipeline.defs.sensors import SUPERVISING, services
+from gex_pipeline.hot.embedded import EmbeddedServer, connect
+from gex_pipeline.hot.frame import encode_frame
+from gex_pipeline.hot.keys import Keys
+from gex_pipeline.supervision.claim import claim
+from gex_pipeline_tests.archive.builders import TAPE, frames
+
+KEYS = Keys("sim:")
+
+# Dagster 1.13 warns of parameters that it gives to itself.
+pytestmark = pytest.mark.filterwarnings("ignore::dagster_shared.utils.warnings.BetaWarning")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server of its own; its address."""
+    one = EmbeddedServer()
+    yield one.start(tmp_path_factory.mktemp("root"), 17490, 64)
+    one.stop()
+
+
+@pytest.fixture
+def store(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Redis]:
+    """An empty store that the settings name, with an empty simulated root."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GEX_REDIS_URL", server)
+    monkeypatch.setenv("GEX_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("GEX_SOURCE", "simulator")
+    with connect(server) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """A Dagster without a home."""
+    with dg.DagsterInstance.ephemeral() as one:
+        yield one
+
+
+def test_all_definitions_load() -> None:
+    """Jobs, schedules and the sensor are there under their names."""
+    dg.Definitions.validate_loadable(defs)
+
+    repository = defs.get_repository_def()
+    assert {job.name for job in repository.get_all_jobs()} >= {
+        "keep_streamer",
+        "keep_engine",
+        "commit_tape",
+        "refresh_token",
+    }
+    assert [sensor.name for sensor in repository.sensor_defs] == ["services"]
+    assert services.minimum_interval_seconds is not None
+    assert services.minimum_interval_seconds < 5
+    assert {each.name for each in repository.schedule_defs} == {
+        "every_few_minutes",
+        "token_refresh",
+    }
+
+
+def test_the_asset_commits_the_tape(store: redis.Redis, tmp_path: Path) -> None:
+    """Rows of each table in its metadata, the catalog over the parts, the checks passed."""
+    for each in frames(100):
+        store.xadd(KEYS.tape(TAPE), {"f": encode_frame(each)}, id=f"1-{each.last_seq}")
+
+    done = dg.materialize(
+        [tape_parts, catalog, nothing_lost, parts_read_back], resources={"pipeline": Pipeline()}
+    )
+
+    assert done.success
+    rows = {
+        event.asset_key.to_user_string(): event.metadata["dagster/row_count"].value
+        for event in done.asset_materializations_for_node("tape_parts")
+    }
+    assert rows == {"trades": 20, "quotes": 20, "option_quotes": 40, "depth": 0, "gaps": 10}
+    assert all(check.passed for check in done.get_asset_check_evaluations())
+    with duckdb.connect(str(tmp_path / "sim" / "gex.duckdb"), read_only=True) as connection:
+        assert connection.execute("select mode, count(*) from trades group by 1").fetchall() == [
+            ("simulated", 20)
+        ]
+
+
+def tick(instance: dg.DagsterInstance) -> list[str]:
+    """Evaluate the sensor once and return the jobs that it wants a run of."""
+    context = dg.build_sensor_context(instance=instance, repository_def=defs.get_repository_def())
+    found = services(context, pipeline=Pipeline())
+    return sorted(str(each.job_name) for each in found if isinstance(each, dg.RunRequest))
+
+
+def run_of(instance: dg.DagsterInstance, status: dg.DagsterRunStatus) -> str:
+    """Record a run that supervises the streamer, in a state; return its id."""
+    run = instance.create_run_for_job(SUPERVISING["streamer"], status=dg.DagsterRunStatus.QUEUED)
+    if status == dg.DagsterRunStatus.STARTED:
+        event = dg.DagsterEvent(
+            event_type_value=dg.DagsterEventType.PIPELINE_START.value, job_name=run.job_name
+        )
+        instance.report_dagster_event(event, run.run_id)
+    return run.run_id
+
+
+@pytest.mark.usefixtures("store")
+def test_the_sensor_asks_for_a_run_of_each_service(instance: dg.DagsterInstance) -> None:
+    """And for none that is queued already."""
+    assert tick(instance) == ["keep_engine", "keep_streamer"]
+
+    run_of(instance, dg.DagsterRunStatus.QUEUED)
+    assert tick(instance) == ["keep_engine"]
+
+
+def test_what_is_not_wanted_gets_no_run(
+    store: redis.Redis, instance: dg.DagsterInstance
+) -> None:
+    """gex up writes down what should run."""
+    store.hset(KEYS.wanted("engine"), "run", "0")
+
+    assert tick(instance) == ["keep_streamer"]
+
+
+@pytest.mark.usefixtures("store")
+def test_a_started_run_whose_process_is_gone_is_failed(
+    instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that holds the claim of its service is left alone, however old."""
+    monkeypatch.setattr(sensors, "CLAIMING_S", -1.0)
+    run_id = run_of(instance, dg.DagsterRunStatus.STARTED)
+
+    with claim(tmp_path / "sim" / "run" / "streamer.supervisor", run_id):
+        assert tick(instance) == ["keep_engine"]
+    assert tick(instance) == ["keep_engine", "keep_streamer"]
+
+    record = instance.get_run_by_id(run_id)
+    assert record is not None
+    assert record.status == dg.DagsterRunStatus.FAILURE
+
+
+def test_without_a_hot_store_the_sensor_rests(
+    instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says why."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GEX_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("GEX_SOURCE", "simulator")
+    monkeypatch.delenv("GEX_REDIS_URL", raising=False)
+    context = dg.build_sensor_context(instance=instance, repository_def=defs.get_repository_def())
+
+    found = list(services(context, pipeline=Pipeline()))
+
+    assert [type(each) for each in found] == [dg.SkipReason]
+
+
+def test_a_supervising_run_tells_the_story_of_a_service(
+    store: redis.Redis, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Started, then no longer wanted: the run succeeds, its observations say what happened."""
+    from gex_pipeline.supervision import watch
+    from gex_pipeline.supervision.service import find, stop
+    from gex_pipeline.supervision.watch import Guard
+
+    looked: list[Guard] = []
+    real = Guard.look
+
+    def look(self: Guard, now_s: float) -> object:
+        looked.append(self)
+        if len(looked) > 1:
+            store.hset(KEYS.wanted("streamer"), "run", "0")
+        return real(self, now_s)
+
+    monkeypatch.setattr(Guard, "look", look)
+    monkeypatch.setattr(watch, "LOOK_S", 0.01)
+    monkeypatch.setattr(sys, "executable", shutil.which("sleep") or "sleep")
+    monkeypatch.setattr(
+        "gex_pipeline.supervision.plan._COMMANDS", {"streamer": "stream", "engine": "engine"}
+    )
+
+    done = SUPERVISING["streamer"].execute_in_process(
+        instance=instance, resources={"pipeline": Pipeline()}
+    )
+
+    service = looked[0].service
+    stop(service)
+    assert find(service) is None
+    assert done.success
+    observations = [e for e in done.all_events if e.event_type_value == "ASSET_OBSERVATION"]
+    assert observations

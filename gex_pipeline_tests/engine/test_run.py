@@ -1,0 +1,245 @@
+"""The running engine on a real hot store: what it publishes, records and takes up again."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from functools import partial
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from gex_pipeline.engine.figures import PUBLISHED
+from gex_pipeline.engine.pulse import Market as Clock
+from gex_pipeline.engine.pulse import Pulse
+from gex_pipeline.engine.ring import decode_entry
+from gex_pipeline.errors import HotStoreError
+from gex_pipeline.exposure.fold import fold
+from gex_pipeline.exposure.intake import clean_chain
+from gex_pipeline.exposure.live import live_chain
+from gex_pipeline.hot.chains import decode_image
+from gex_pipeline.hot.connect import UNREACHABLE
+from gex_pipeline.hot.lease import read_status
+from gex_pipeline.market.chain import OptionChain
+from gex_pipeline.market.events import Event
+from gex_pipeline_tests.engine.builders import TAPE, S, beat, told
+from gex_pipeline_tests.engine.conftest import Market, wait_until
+from gex_pipeline_tests.synthetic import ASOF_NS, synthetic_chain
+
+CHAIN = synthetic_chain(600, 4)
+NDX = synthetic_chain(300, 3, spot=20_000, symbol="NDX", seed=2)
+
+
+def moved(chain: OptionChain, seed: int) -> OptionChain:
+    """Return the chain after its quotes moved."""
+    move = np.random.default_rng(seed).integers(0, 3, len(chain)) * 0.05
+    return msgspec.structs.replace(chain, bid=chain.bid + move, ask=chain.ask + move)
+
+
+def second(number: int) -> list[Event]:
+    """Return what the feed tells in one second of the session."""
+    return told(moved(CHAIN, number), ASOF_NS + number * S)
+
+
+def recorded(market: Market, ts_ns: int) -> bool:
+    """Return whether a second is on the engine's tape."""
+    return any(row.ts_recv_ns == ts_ns for row in market.seconds())
+
+
+def test_the_published_figures_are_those_of_the_same_rows_in_a_file(market: Market) -> None:
+    """Every scope under gex:, to 1e-9, with the tape's newest id; kept for days."""
+    market.tell(told(CHAIN))
+    with market.running():
+        wait_until(lambda: market.snapshot().get("tapes") == {TAPE: market.position})
+        snapshots = {scope: market.snapshot(scope) for scope in PUBLISHED}
+
+    filed = fold(clean_chain(CHAIN, asof_ns=ASOF_NS), PUBLISHED)
+    for scope, expected in filed.items():
+        gross = expected.gross_gex or 1.0
+        for name in ("net_gex", "call_gex", "put_gex", "dex", "vex", "cex", "net_gex_volume"):
+            theirs = getattr(expected, name)
+            ours = snapshots[scope][name]
+            assert ours == (theirs and pytest.approx(theirs, abs=1e-9 * gross)), (scope, name)
+        for name in ("zero_gamma", "call_wall", "put_wall", "spot", "max_pain"):
+            theirs = getattr(expected, name)
+            assert snapshots[scope][name] == (theirs and pytest.approx(theirs, rel=1e-9))
+    assert snapshots["all"]["mode"] == "simulated"
+    assert snapshots["all"]["coverage"]["factors"]["feed"] == 1
+    ttl: Any = market.store.ttl(market.keys.gex("SPX", "all"))
+    assert ttl > 86_400
+
+
+def test_what_is_published_is_what_is_stored(market: Market) -> None:
+    """The channel of a scope's key carries the key's bytes."""
+    listener: Any = market.store.pubsub()  # type: ignore[no-untyped-call]
+    with listener:
+        listener.subscribe(market.keys.gex("SPX", "0dte"))
+        with market.running():
+            market.tell(told(CHAIN))
+            messages: list[bytes] = []
+
+            def heard() -> bool:
+                message = listener.get_message(timeout=0.1)
+                if message and message["type"] == "message":
+                    messages.append(message["data"])
+                return bool(messages)
+
+            wait_until(heard)
+            wait_until(lambda: market.snapshot().get("tapes") == {TAPE: market.position})
+    stored: Any = market.store.get(market.keys.gex("SPX", "0dte"))
+    assert stored in messages or msgspec.json.decode(messages[0])["scope"] == "0dte"
+
+
+def test_each_second_is_recorded_once_through_restarts(market: Market) -> None:
+    """Three engines, one after the other: each second and scope once, none missing."""
+    number = 0
+    for _ in range(3):
+        with market.running():
+            for _ in range(3):
+                market.tell(second(number))
+                number += 1
+            newest = ASOF_NS + (number - 2) * S
+            wait_until(partial(recorded, market, newest))
+            wait_until(lambda: market.store.exists(market.keys.chain("SPX")))
+
+    rows = market.seconds()
+    found = [(row.ts_recv_ns, row.scope) for row in rows]
+    assert found == [(ASOF_NS + at * S, scope) for at in range(number - 1) for scope in PUBLISHED]
+    assert [row.seq for row in rows] == list(range(1, len(rows) + 1))
+    for at in range(number - 1):
+        filed = fold(clean_chain(moved(CHAIN, at), asof_ns=ASOF_NS + at * S))["all"]
+        assert rows[at * len(PUBLISHED)].net_gex_oi == filed.net_gex
+
+
+def test_the_stored_chain_gives_the_published_figures(market: Market) -> None:
+    """Whoever folds chain: gets what the engine recorded of that second, to the bit."""
+    with market.running("SPX", "NDX"):
+        market.tell(told(NDX)[:-1] + told(CHAIN))
+        market.tell([beat(ASOF_NS + 2 * S)])
+        wait_until(lambda: market.store.exists(market.keys.chain("NDX")))
+    for symbol in ("SPX", "NDX"):
+        data: Any = market.store.get(market.keys.chain(symbol))
+        image = decode_image(data)
+        snapshot = fold(live_chain(image))["all"]
+        row = next(
+            row
+            for row in market.seconds()
+            if (row.symbol, row.scope, row.ts_recv_ns) == (symbol, "all", image.asof_ns)
+        )
+        assert row.net_gex_oi == snapshot.net_gex
+        assert msgspec.json.decode(row.positions) == {
+            tape: list(position) for tape, position in image.positions.items()
+        }
+
+
+def test_the_ring_holds_each_second(market: Market) -> None:
+    """Strikes and both weights of each scope, as float32."""
+    with market.running():
+        for number in range(3):
+            market.tell(second(number))
+        key = market.keys.gexring("SPX")
+        wait_until(lambda: market.store.xlen(key) == 2)
+    entries: Any = market.store.xrange(key)
+    entry = decode_entry(entries[0][1][b"v"])
+    filed = fold(clean_chain(moved(CHAIN, 0), asof_ns=ASOF_NS))["all"]
+
+    assert entry.ts_ns == ASOF_NS
+    vector = entry.vector("all")
+    assert vector.strikes.tolist() == [row.strike for row in filed.strikes]
+    np.testing.assert_allclose(
+        vector.open_interest, [row.net_gex or 0.0 for row in filed.strikes], rtol=1e-6
+    )
+
+
+def test_a_tape_that_falls_silent_shows_at_once(market: Market) -> None:
+    """Six seconds of market time without a heartbeat: confidence 0; with one: as before."""
+    with market.running():
+        market.tell(told(CHAIN, streamed=True))
+        wait_until(lambda: market.snapshot().get("confidence"))
+        before = market.snapshot()["confidence"]
+
+        market.now_ns += 6 * S
+        wait_until(lambda: market.snapshot()["confidence"] == 0)
+        assert market.snapshot()["net_gex"] is not None
+        assert market.snapshot()["null_reasons"]["zero_gamma"] == "coverage_unusable"
+
+        market.tell([beat(market.now_ns)])
+        wait_until(lambda: market.snapshot()["confidence"] == pytest.approx(before, rel=0.01))
+
+
+def test_a_hot_store_that_dies_is_waited_for(market: Market) -> None:
+    """Kill -9 of the server: the engine reads, records and publishes on when it is back."""
+    server = market.server
+    with market.running():
+        market.tell(second(0))
+        wait_until(lambda: market.snapshot().get("tapes") == {TAPE: market.position})
+        process = server._process
+        assert process is not None
+        process.kill()
+        process.wait()
+        server.start(server._folder.parent, first_port=server.port, maxmemory_mb=256)
+        wait_until(lambda: _answers(market))
+        market.store.delete(market.keys.tape(TAPE))
+        market._seq = 0
+        market.tell(second(0) + second(1) + second(2))
+        wait_until(lambda: len(market.seconds()) == 2 * len(PUBLISHED))
+        wait_until(lambda: market.snapshot()["ts_recv_ns"] == ASOF_NS + 2 * S)
+
+
+def test_pulse_holds_the_lease_and_tells_how_it_goes(market: Market) -> None:
+    """One engine a namespace; its status has counters, pace and positions."""
+    clock = Clock(market.store, market.keys)
+    pulse, stop = Pulse(market.store, market.keys, clock), threading.Event()
+    assert pulse.begin(stop)
+    engine = market.engine()
+    beating = threading.Thread(target=pulse.run, args=(engine, stop))
+    beating.start()
+    try:
+        wait_until(lambda: read_status(market.store, market.keys, "engine"))
+        told_of = read_status(market.store, market.keys, "engine")
+        assert {"publish_per_s", "slowed", "core_share", "recorded_ns:schwab.index"} <= set(told_of)
+        other = Pulse(market.store, market.keys, clock)
+        other._patience_s = 0.5
+        with pytest.raises(HotStoreError, match="another engine"):
+            other.begin(stop)
+    finally:
+        stop.set()
+        beating.join()
+        engine.close()
+    assert Pulse(market.store, market.keys, clock).begin(threading.Event())
+
+
+def test_the_command_survives_kill_9_and_ends_on_sigterm(market: Market) -> None:
+    """Killed between seconds and started again it records each once; SIGTERM ends it with 0."""
+    market.keys = market.keys.__class__("sim:")
+    market.root = market.root / "sim"
+    environment = os.environ | {
+        "GEX_DATA_DIR": str(market.root.parent),
+        "GEX_REDIS_URL": market.server.url,
+        "GEX_SOURCE": "simulator",
+        "GEX_SYMBOLS": "SPX",
+    }
+    command = [sys.executable, "-m", "gex_pipeline.cli", "engine"]
+    for number, end in enumerate((signal.SIGKILL, signal.SIGTERM)):
+        for at in range(3):
+            market.tell(second(3 * number + at))
+        with subprocess.Popen(command, env=environment, cwd=market.root.parent) as process:  # noqa: S603 # our own
+            due = 3 * number + 2
+            wait_until(partial(recorded, market, ASOF_NS + (due - 1) * S))
+            wait_until(lambda: market.store.exists(market.keys.chain("SPX")))
+            process.send_signal(end)
+        assert process.returncode == (-signal.SIGKILL if end == signal.SIGKILL else 0)
+
+    assert [row.ts_recv_ns for row in market.seconds() if row.scope == "all"] == [
+        ASOF_NS + at * S for at in range(5)
+    ]
+
+
+def _answers(market: Market) -> bool:
+    try:
+        return bool(market.store.ping())
+    except UNREACHABLE:  # it still reads its file
+        return False

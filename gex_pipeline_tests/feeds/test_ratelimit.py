@@ -1,0 +1,33 @@
+"""The token bucket: a burst, then the rate, and a pause when the vendor refuses."""
+
+import asyncio
+import time
+
+import pytest
+
+from gex_pipeline.feeds.ratelimit import RateLimit
+
+
+def test_a_tenth_at_once_then_the_rate() -> None:
+    """120 a minute: 12 at once, then one each half second."""
+    limit = RateLimit(120)
+
+    async def take() -> None:
+        for _ in range(12):
+            await limit.acquire()
+
+    asyncio.run(take())
+
+    assert limit.wait_s(time.monotonic()) == pytest.approx(0.5, abs=0.45)
+
+
+def test_a_refusal_closes_it_then_one_probe_goes_first() -> None:
+    """After the pause one request passes, and the next waits its turn."""
+    limit = RateLimit(60)
+    limit.close_for(30)
+    closed_s = time.monotonic()
+
+    assert 29 < limit.wait_s(closed_s) <= 30
+    assert limit.wait_s(closed_s + 30) == 0
+    limit._left -= 1
+    assert limit.wait_s(closed_s + 30) > 0.5
