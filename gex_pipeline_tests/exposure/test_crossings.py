@@ -263,7 +263,7 @@ def slow_roots(gex: Callable[[float], float], count: int = 4801) -> list[float]:
         else:
             del lobes[i]
     return [
-        brentq(gex, x[int(left[1])], x[int(right[0])], xtol=1e-13, rtol=4e-16)
+        brentq(gex, x[int(left[1])], x[int(right[0])], xtol=1e-13, rtol=1e-15)
         for left, right in zip(lobes[:-1], lobes[1:], strict=True)
         if right[0] - left[1] <= 2
     ]

@@ -159,7 +159,7 @@ def test_a_one_sided_quote_is_excluded_and_counted() -> None:
     assert found.max_pain == 4800
     assert without.max_pain != 4800
     assert found.strikes[0].call_oi == 100000
-    assert found.strikes[0].call_gex == 0
+    assert found.strikes[0].call_gex is None
 
 
 @pytest.mark.parametrize(
