@@ -9,7 +9,6 @@ from gex_pipeline.exposure.intake import clean_chain
 from gex_pipeline.exposure.scopes import lines_of, scope_groups
 from gex_pipeline.market.arrays import Floats
 from gex_pipeline_tests.exposure.builders import (
-    LATER,
     NEXT,
     OPEX,
     Row,
@@ -33,12 +32,12 @@ def scan_of(of: Book, scope: str) -> tuple[Floats, Floats]:
     return scope_scan(of, groups, lines_of(of.start, groups), {})
 
 
-ROWS = (
-    quoted(ladder(), NEXT, oi=10.0, volume=1.0)
-    + [Row(5000, oi=9.0)]  # the only row of its expiry, without a volatility
-    + quoted(ladder(), OPEX, "SPX", oi=20.0)
-    + quoted(ladder(), OPEX, "SPXW", oi=30.0)
-)
+ROWS = [
+    *quoted(ladder(), NEXT, sigma=0.5, oi=10.0, volume=1.0),
+    Row(5000, oi=9.0),  # the only row of its expiry, without a volatility
+    *quoted(ladder(), OPEX, "SPX", oi=20.0),
+    *quoted(ladder(), OPEX, "SPXW", oi=30.0),
+]
 
 
 def test_sums_are_the_lines_of_each_group() -> None:
@@ -101,4 +100,3 @@ def test_a_fine_scan_is_computed_once() -> None:
         scope_scan(found, groups, lines_of(found.start, groups), known)
 
     assert len(known) == 1
-    assert LATER != NEXT

@@ -27,7 +27,7 @@ ROWS = (
 
 def test_strikes_add_up_to_the_totals() -> None:
     """In every scope, by open interest and by volume."""
-    for found in fold(clean_chain(synthetic_chain(800, 6)), NAMES).values():
+    for found in fold(clean_chain(synthetic_chain(1600, 20)), NAMES).values():
         rows = found.strikes
         assert found.gross_gex is not None
         near = pytest.approx
@@ -46,7 +46,7 @@ def test_strikes_add_up_to_the_totals() -> None:
 
 def test_expiries_add_up_to_the_totals() -> None:
     """Each row its root and expiry; shares of the gross add up to 1."""
-    for found in fold(clean_chain(synthetic_chain(800, 6)), NAMES).values():
+    for found in fold(clean_chain(synthetic_chain(1600, 20)), NAMES).values():
         rows = found.expiries
         assert found.gross_gex is not None
         tolerance = 1e-12 * found.gross_gex

@@ -109,7 +109,7 @@ def test_forward_counts_borrowed_carry_by_half() -> None:
 
 def test_forward_counts_the_sibling_by_half() -> None:
     """The AM root of the same date without quotes."""
-    found = of(rows() + [Row(5000, 1, "SPX", iv=0.2, oi=100.0)])
+    found = of([*rows(), Row(5000, 1, "SPX", iv=0.2, oi=100.0)])
 
     assert (found.forwards.parity, found.forwards.sibling) == (1, 1)
     assert found.factors.forward == pytest.approx(150 / 200, rel=1e-14)
@@ -194,7 +194,8 @@ def live(age_s: float) -> Chain:
 
 
 @pytest.mark.parametrize(
-    ("age_s", "factor"), [(0, 1.0), (60, 1.0), (234, 0.9), (300, 1500 / 1740), (1800, 0.0), (9999, 0.0)]
+    ("age_s", "factor"),
+    [(0, 1.0), (60, 1.0), (234, 0.9), (300, 1500 / 1740), (1800, 0.0), (9999, 0.0)],
 )
 def test_quote_time_of_a_live_chain(age_s: float, factor: float) -> None:
     """1 up to a minute, then down to 0 at half an hour."""

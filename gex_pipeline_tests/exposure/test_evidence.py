@@ -11,6 +11,7 @@ from gex_pipeline.exposure.smile import NONE, OWN, VENDOR
 from gex_pipeline_tests.exposure.builders import (
     LATER,
     NEXT,
+    TODAY,
     Row,
     chain,
     change,
@@ -74,7 +75,7 @@ def test_near_lines_and_their_blur() -> None:
 
 def test_a_worthless_vega_blurs_without_bound_and_without_error() -> None:
     """Far out in minutes a quote says nothing: no division by zero."""
-    rows = quoted(STRIKES, oi=1.0) + [Row(5249, 1, bid=0.05, ask=0.06, expiry="2025-06-02")]
+    rows = [*quoted(STRIKES, oi=1.0), Row(5249, 1, "SPXW", TODAY, 0.05, 0.06)]
     found = evidence(rows)
 
     assert np.isfinite(found.near_blur[found.near_two_sided]).all()

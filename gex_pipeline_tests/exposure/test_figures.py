@@ -75,7 +75,7 @@ def test_gross_and_net() -> None:
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_the_profile_at_spot_is_the_net_exposure(seed: int, nodes: int) -> None:
     """To 1e-9 of gross in every scope, so that regime and flip cannot contradict."""
-    chain = clean_chain(synthetic_chain(1200, 9, seed=seed))
+    chain = clean_chain(synthetic_chain(1600, 20, seed=seed))
     for found in fold(chain, NAMES, profile_nodes=nodes).values():
         for view in (found, found.volume):
             assert view is not None

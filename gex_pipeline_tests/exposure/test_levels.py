@@ -12,6 +12,7 @@ from gex_pipeline.exposure.levels import (
     CANDIDATES,
     WALL_DEFINITION,
     Level,
+    Walls,
     find_expected_move,
     find_walls,
     max_pain,
@@ -37,7 +38,7 @@ def strikes_of(levels: tuple[Level, ...]) -> list[float]:
     return [level.strike for level in levels]
 
 
-def walls(rows: dict[float, tuple[float, float]], spot: float = 100.0):  # type: ignore[no-untyped-def] # noqa: ANN201
+def walls(rows: dict[float, tuple[float, float]], spot: float = 100.0) -> Walls:
     """Return the walls of {strike: (call, absolute put)}."""
     strike, (calls, puts) = np.array(list(rows)), np.array(list(rows.values())).T
     return find_walls(strike, calls, puts, spot)
@@ -148,7 +149,10 @@ def test_walls_are_the_sorted_lists(rows: list[tuple[int, int, int]], spot: int)
 def brute_pain(strike: list[float], calls: list[float], puts: list[float], spot: float) -> float:
     """Return max pain by paying every holder at every strike."""
     pain = {
-        s: sum(c * max(s - k, 0) + p * max(k - s, 0) for k, c, p in zip(strike, calls, puts, strict=True))
+        s: sum(
+            c * max(s - k, 0) + p * max(k - s, 0)
+            for k, c, p in zip(strike, calls, puts, strict=True)
+        )
         for s in strike
     }
     least = min(pain.values())

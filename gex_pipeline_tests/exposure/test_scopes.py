@@ -188,7 +188,16 @@ def test_a_chain_that_has_all_expired(scope: str) -> None:
 
 @pytest.mark.parametrize(
     "scope",
-    ["", "ALL", "zero", "expiry:", "expiry:2025-6-20", "expiry:2025-02-30", "expiry:2025-06-20:", "expiry:2025-06-20:spx"],
+    [
+        "",
+        "ALL",
+        "zero",
+        "expiry:",
+        "expiry:2025-6-20",
+        "expiry:2025-02-30",
+        "expiry:2025-06-20:",
+        "expiry:2025-06-20:spx",
+    ],
 )
 def test_unknown_names_are_refused(scope: str) -> None:
     """With the names that there are."""
