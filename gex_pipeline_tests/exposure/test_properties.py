@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gex_pipeline.exposure.convention import CROSS_CHECKS
+from gex_pipeline.exposure.crosscheck import cross_check
 from gex_pipeline.exposure.fold import fold
 from gex_pipeline.exposure.intake import clean_chain
 from gex_pipeline.exposure.scopes import NAMES
 from gex_pipeline.exposure.snapshot import GexSnapshot
-from gex_pipeline.exposure.vendor import cross_check
 from gex_pipeline_tests.exposure.builders import (
     ASOF_NS,
     BLOCKS,

@@ -12,12 +12,12 @@ import pytest
 
 from gex_pipeline.exposure.chain import Chain
 from gex_pipeline.exposure.convention import GEXC_1
+from gex_pipeline.exposure.crosscheck import cross_check
 from gex_pipeline.exposure.fold import fold
 from gex_pipeline.exposure.intake import clean_chain
 from gex_pipeline.exposure.levels import ExpectedMove, Walls
 from gex_pipeline.exposure.scopes import NAMES
 from gex_pipeline.exposure.snapshot import Exposure, GexSnapshot, Raw
-from gex_pipeline.exposure.vendor import cross_check
 from gex_pipeline.feeds.chainfile import read_chain_file
 from gex_pipeline.market.sessions import et_datetime
 from gex_pipeline_tests.exposure.builders import BLOCKS, assert_sound

@@ -72,7 +72,8 @@ def read_chain(data: bytes) -> OptionChain:
 
     Volatility comes in percent and leaves as a fraction; a volatility or gamma of -999 is NaN.
     `dropped` also counts "truncated": 1 if Schwab says that it cut the chain short. An answer
-    without contracts (status NO_DATA, FAILED) is an empty chain. Format: Schwab's Market Data API, option chains.
+    without contracts (status NO_DATA, FAILED) is an empty chain. Format: Schwab's Market Data
+    API, option chains.
 
     Raises:
         ChainFileError: no such JSON.

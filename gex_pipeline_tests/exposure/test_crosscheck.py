@@ -8,9 +8,9 @@ import pytest
 
 from gex_pipeline.errors import ConventionError
 from gex_pipeline.exposure.convention import CROSS_CHECKS
+from gex_pipeline.exposure.crosscheck import cross_check
 from gex_pipeline.exposure.intake import clean_chain
 from gex_pipeline.exposure.snapshot import GexSnapshot
-from gex_pipeline.exposure.vendor import cross_check
 from gex_pipeline.market.arrays import Bools, Floats
 from gex_pipeline.market.chain import OptionChain
 from gex_pipeline.market.sessions import settlement_ns
