@@ -140,7 +140,7 @@ def quote_table(chain: OptionChain, name: str) -> str:
 
 
 def _printed(chain: OptionChain, at: int) -> list[str]:
-    """Return last sale, net, bid, ask, volume, IV, delta, gamma and open interest as Cboe prints."""
+    """Return the nine columns of one side as Cboe prints them."""
     numbers = ["0", "0", f"{chain.bid[at]:g}", f"{chain.ask[at]:g}", f"{chain.volume[at]:g}"]
     greeks = [f"{chain.iv[at]:.4f}", "0", f"{chain.gamma[at]:.4f}"]
     return numbers + greeks + [f"{chain.open_interest[at]:g}"]

@@ -10,11 +10,11 @@ import msgspec
 from gex_pipeline.cli.report import report
 from gex_pipeline.errors import ChainFileError, ConventionError, MomentError
 from gex_pipeline.exposure.convention import CROSS_CHECKS, GEXC_1
+from gex_pipeline.exposure.crosscheck import cross_check
 from gex_pipeline.exposure.fold import fold
 from gex_pipeline.exposure.intake import clean_chain
 from gex_pipeline.exposure.scopes import NAMES, check_scope
 from gex_pipeline.exposure.snapshot import GexSnapshot
-from gex_pipeline.exposure.vendor import cross_check
 from gex_pipeline.feeds.chainfile import read_chain_file
 from gex_pipeline.market.sessions import NEW_YORK, SECOND_NS, et_datetime
 

@@ -76,7 +76,9 @@ def _with_totals(
 
 def no_exposure(weight: int, reason: str) -> Exposure:
     """Return an exposure of nulls, each with the same reason."""
-    return Exposure(weight=WEIGHTS[weight], null_reasons=dict.fromkeys(FIGURES + LEVELS, reason))
+    return Exposure(
+        weight=WEIGHTS[weight], null_reasons=dict.fromkeys((*FIGURES, *LEVELS, "walls"), reason)
+    )
 
 
 def with_walls(answer: Exposure, walls: Walls) -> Exposure:

@@ -5,7 +5,7 @@ expiry) and summed per scope, always in canonical order: neither the order of ro
 scopes asked for changes a bit of the answer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -39,15 +39,16 @@ _DENIED: Final = {
     "walls": None,
 }
 """What an unusable coverage takes away; the sums stay."""
-_EXPLAINED: Final = (
-    "spot",
+OWN_FIGURES: Final = (
     "net_gex_volume",
     "max_pain",
     "expected_move",
+    "vendor",
+    "coverage",
     "confidence",
     "confidence_level",
-    "coverage",
 )
+"""What a snapshot has beside its exposures and may be null."""
 
 
 def fold(
@@ -70,7 +71,11 @@ def fold(
     for scope in scopes:
         check_scope(scope)
     if not chain.spot > 0:
-        return {scope: _without_spot(chain, scope, convention.id) for scope in scopes}
+        unexpired = chain.settle_ns > chain.asof_ns
+        return {
+            scope: without_spot(chain, scope, convention.id, scope_groups(chain, unexpired, scope))
+            for scope in scopes
+        }
     smile = solve_smile(chain, convention, rate)
     return snapshots(make_book(chain, smile, convention, profile_nodes), scopes, feed=feed)
 
@@ -79,10 +84,8 @@ def snapshots(book: Book, scopes: Sequence[str], *, feed: float = 1.0) -> dict[s
     """Return the snapshot of each scope of a book."""
     fine_scans: dict[bytes, Floats] = {}
     return {
-        scope: _trusted(
-            _snapshot(
-                book, scope, scope_groups(book.chain, book.smile.live, scope), fine_scans, feed
-            )
+        scope: _snapshot(
+            book, scope, scope_groups(book.chain, book.smile.live, scope), fine_scans, feed
         )
         for scope in scopes
     }
@@ -105,7 +108,7 @@ def _snapshot(
     listed = by_strike.listed
     answered = [view.net_gex is not None for view in (oi, volume)]
     priced = book.start[1:] > book.start[:-1]
-    return GexSnapshot(
+    answer = GexSnapshot(
         **header(chain, scope, book.convention.id, book.tallies.contracts[groups].sum()),
         **msgspec.structs.asdict(oi),
         net_gex_volume=volume.net_gex,
@@ -123,11 +126,11 @@ def _snapshot(
         confidence=coverage.factors.product,
         confidence_level=coverage.level,
     )
+    return _trusted(answer, volume)
 
 
-def _without_spot(chain: Chain, scope: str, convention: str) -> GexSnapshot:
+def without_spot(chain: Chain, scope: str, convention: str, groups: Bools) -> GexSnapshot:
     """Return nulls: nothing can be said of exposure without a spot."""
-    groups = scope_groups(chain, chain.settle_ns > chain.asof_ns, scope)
     contracts = tally(chain).contracts[groups].sum()
     oi, volume = (no_exposure(weight, "no_spot") for weight in (0, 1))
     answer = GexSnapshot(
@@ -135,24 +138,45 @@ def _without_spot(chain: Chain, scope: str, convention: str) -> GexSnapshot:
         **msgspec.structs.asdict(oi),
         volume=volume,
     )
-    return _explained(answer, "no_spot")
+    return explained(answer, dict.fromkeys(("spot", *OWN_FIGURES), "no_spot"))
 
 
-def _trusted(answer: GexSnapshot) -> GexSnapshot:
-    """Return the snapshot with every null explained, and levels that coverage denies under raw."""
+def explained(answer: GexSnapshot, reasons: Mapping[str, str]) -> GexSnapshot:
+    """Return the snapshot with a reason for each of those figures that is null and has none yet."""
+    missing = {
+        name: reason
+        for name, reason in reasons.items()
+        if getattr(answer, name) is None and name not in answer.null_reasons
+    }
+    return msgspec.structs.replace(answer, null_reasons=answer.null_reasons | missing)
+
+
+def _reasons(answer: GexSnapshot, volume: Exposure) -> dict[str, str]:
+    """Return why each of the snapshot's own figures would be null."""
+    reasons = dict.fromkeys(OWN_FIGURES, "no_contracts")
+    reasons["net_gex_volume"] = volume.null_reasons.get("net_gex", "no_contracts")
+    reasons["vendor"] = answer.null_reasons.get("net_gex", "no_vendor_gamma")
+    if answer.contracts:
+        reasons["max_pain"] = "no_oi"
+    return reasons
+
+
+def _trusted(answer: GexSnapshot, volume: Exposure) -> GexSnapshot:
+    """Return the snapshot without the levels that its coverage does not carry: those under raw."""
     if not answer.contracts:
-        empty = msgspec.structs.replace(
+        answer = msgspec.structs.replace(
             answer, coverage=None, confidence=None, confidence_level=None
         )
-        return _explained(empty, "no_contracts")
-    if answer.confidence_level != "unusable" or answer.volume is None:
-        return _explained(answer, "no_oi")
-    denied = msgspec.structs.replace(
+    answer = explained(answer, _reasons(answer, volume))
+    if answer.confidence_level != "unusable":
+        return answer
+    reasons = dict.fromkeys((*_DENIED, "expected_move"), _UNUSABLE) | answer.null_reasons
+    return msgspec.structs.replace(
         answer,
         **_DENIED,
         expected_move=None,
-        volume=_denied(answer.volume),
-        null_reasons=dict.fromkeys(_DENIED, _UNUSABLE) | answer.null_reasons,
+        null_reasons=reasons,
+        volume=_denied(volume),
         raw=Raw(
             zero_gamma=answer.zero_gamma,
             flips=answer.flips,
@@ -160,23 +184,12 @@ def _trusted(answer: GexSnapshot) -> GexSnapshot:
             put_wall=answer.put_wall,
             walls=answer.walls,
             expected_move=answer.expected_move,
-            volume=answer.volume,
+            volume=volume,
         ),
     )
-    return _explained(denied, _UNUSABLE)
 
 
 def _denied(view: Exposure) -> Exposure:
     """Return the view without the levels that its coverage does not carry."""
     reasons = dict.fromkeys(_DENIED, _UNUSABLE) | view.null_reasons
     return msgspec.structs.replace(view, **_DENIED, null_reasons=reasons)
-
-
-def _explained(answer: GexSnapshot, reason: str) -> GexSnapshot:
-    """Return the snapshot with a reason for each null among its own fields."""
-    missing = {
-        name: reason
-        for name in _EXPLAINED
-        if getattr(answer, name) is None and name not in answer.null_reasons
-    }
-    return msgspec.structs.replace(answer, null_reasons=answer.null_reasons | missing)

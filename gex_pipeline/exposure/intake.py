@@ -15,6 +15,11 @@ from gex_pipeline.market.roots import option_root
 
 _MISSING: Final = -1.0
 """Sorts before every price."""
+_PRICES: Final = (1e-6, 1e9)
+"""Dollars that any market has seen; beyond them a number is a mistake, and its square no number."""
+_VOLATILITIES: Final = (1e-4, 1e3)
+_GAMMAS: Final = (1e-12, 1e6)
+_COUNT_MAX: Final = 1e12
 
 
 class _Rows(msgspec.Struct, frozen=True, eq=False):
@@ -80,11 +85,12 @@ def _usable_rows(source: OptionChain) -> tuple[tuple[Group, ...], _Rows, dict[st
 
 
 def _row_checks(source: OptionChain) -> tuple[tuple[str, Bools], ...]:
+    low, high = _PRICES
     adjusted = np.char.isdigit(_last_character(source.root))
     return (
         ("symbol", (source.root != "") & (np.abs(source.right) == 1)),
         ("expiry", ~np.isnat(source.expiry)),
-        ("strike", np.isfinite(source.strike) & (source.strike > 0)),
+        ("strike", (source.strike >= low) & (source.strike <= high)),
         ("adjusted", ~adjusted),
     )
 
@@ -103,7 +109,8 @@ def _groups(keys: list[tuple[datetime.date, str, str]]) -> tuple[tuple[Group, ..
     letters: dict[tuple[datetime.date, str], str] = {}
     for expiry, root, letter in sorted(set(keys), reverse=True):
         letters[(expiry, root)] = letter or letters.get((expiry, root), "")
-    first, last = sessions.FIRST_DAY, sessions.LAST_DAY
+    first = sessions.trading_day_on_or_after(sessions.FIRST_DAY)
+    last = sessions.LAST_DAY
     covered = sorted(key for key in letters if first <= key[0] <= last)
     number = {key: position for position, key in enumerate(covered)}
     groups = tuple(_group(expiry, root, letters[(expiry, root)]) for expiry, root in covered)
@@ -128,23 +135,24 @@ def _cleaned(source: OptionChain, keep: Ints, group: Ints) -> _Rows:
         group=group,
         right_row=np.where(source.right[keep] > 0, CALL, PUT),
         strike=source.strike[keep],
-        bid=_price(source.bid[keep]),
-        ask=_price(source.ask[keep]),
-        iv=_price(source.iv[keep]),
-        gamma=_price(source.gamma[keep]),
+        bid=_quoted(source.bid[keep], _PRICES),
+        ask=_quoted(source.ask[keep], _PRICES),
+        iv=_quoted(source.iv[keep], _VOLATILITIES),
+        gamma=_quoted(source.gamma[keep], _GAMMAS),
         open_interest=_count(source.open_interest[keep]),
         volume=_count(source.volume[keep]),
         ts_quote_ns=np.maximum(source.ts_quote_ns[keep], 0),
     )
 
 
-def _price(column: Floats) -> Floats:
-    """Return the column with NaN for what is no price: infinities, negatives, -999."""
-    return np.where(np.isfinite(column) & (column >= 0), column, np.nan)
+def _quoted(column: Floats, bounds: tuple[float, float]) -> Floats:
+    """Return the column with NaN for what is neither 0 nor within the bounds: -999, infinities."""
+    low, high = bounds
+    return np.where((column == 0) | ((column >= low) & (column <= high)), column, np.nan)
 
 
 def _count(column: Floats) -> Floats:
-    return np.where(np.isfinite(column) & (column > 0), column, 0.0)
+    return np.where((column > 0) & (column <= _COUNT_MAX), column, 0.0)
 
 
 def _newest(rows: _Rows) -> tuple[_Rows, int]:
@@ -208,11 +216,11 @@ def _lay_out(source: OptionChain, groups: tuple[Group, ...], rows: _Rows) -> Cha
     listed[where] = True
     ts_quote_ns = np.zeros(size, dtype=np.int64)
     ts_quote_ns[where] = rows.ts_quote_ns
-    known = np.isfinite(source.spot) and source.spot > 0
+    low, high = _PRICES
     return Chain(
         symbol=source.symbol,
         source=source.source,
-        spot=float(source.spot) if known else np.nan,
+        spot=float(source.spot) if low <= source.spot <= high else np.nan,
         asof_ns=0,
         asof_rule="given",
         groups=groups,

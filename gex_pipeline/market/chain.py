@@ -42,7 +42,10 @@ class OptionChain(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     settlement: Texts
     """"A" or "P" where the vendor says so, else ""."""
     dropped: dict[str, int] = {}
-    """Rows that were no usable contract, by reason: symbol, multiplier, adjusted, exchange_row."""
+    """Rows that were no usable contract, by reason: symbol, multiplier, adjusted, exchange_row.
+
+    `truncated` is 1 where the source itself said that it cut its answer short.
+    """
 
     def __len__(self) -> int:
         return int(self.strike.size)

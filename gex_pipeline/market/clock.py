@@ -1,7 +1,7 @@
 """Market time as a value: the wall clock itself when live, a moved and paced one when simulated.
 
 Everything that the market decides (calendar, expiry, ages, per-second cuts) reads this clock;
-sockets, back-off and leases read monotonic time. Source: blueprint.md section 3.
+sockets, back-off and leases read monotonic time.
 """
 
 import math

@@ -17,7 +17,7 @@ _RATE_PARENT = {"SPY": "SPX", "QQQ": "NDX", "IWM": "RUT"}
 class OptionRoot(msgspec.Struct, frozen=True):
     """The terms that all contracts of one root share.
 
-    Source: facts/conventions.md sections 1 to 3.
+    Source: the exchanges' contract specifications; docs/conventions.md says what each decides.
     """
 
     root: str

@@ -3,7 +3,7 @@
 Days come from holidays.py. Three calendars: "equity" (shares and funds), "index" (cash indexes and
 their options) and "cme" (Globex equity futures). Instants are integers of UTC nanoseconds, days are
 New York calendar dates. A day outside the table raises CalendarError, wherever it is met.
-Source: facts/conventions.md section 1; blueprint.md section 3.
+The rules of quotes and settlements: docs/conventions.md, "Rows in" and "Time".
 """
 
 import datetime

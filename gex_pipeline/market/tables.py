@@ -2,7 +2,6 @@
 
 Each edge derives its own schema (Polars, Arrow, DuckDB) and the docs their page from this one list.
 Columns that come from an event carry its field's name (market/events.py). A missing number is null.
-Source: blueprint.md sections 3 and 6.
 """
 
 from typing import Literal

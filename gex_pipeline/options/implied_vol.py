@@ -22,6 +22,8 @@ from gex_pipeline.options.black76 import INV_SQRT_2PI
 SIGMA_MIN: Final = 1e-4
 SIGMA_MAX: Final = 20.0
 _ROUNDS: Final = 64
+_INSIDE: Final = 1 + 1e-5
+"""A root within this factor of an end is the end itself, approached by halving."""
 _TOLERANCE: Final = 1e-6  # the step is third order: the next one would be below 1e-16
 _SQRT_HALF: Final = math.sqrt(0.5)
 
@@ -80,7 +82,7 @@ def _solve(x: Floats, beta: Floats, root_t: Floats) -> Floats:
             active = active[~done]
             if not active.size:
                 break
-        inside = (s > SIGMA_MIN * root_t * (1 + 1e-9)) & (s < SIGMA_MAX * root_t * (1 - 1e-9))
+        inside = (s > SIGMA_MIN * root_t * _INSIDE) & (s < SIGMA_MAX * root_t / _INSIDE)
     return np.where(inside, s, np.nan)
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import msgspec
 import numpy as np
@@ -48,7 +49,7 @@ def polynomial(*roots: float) -> tuple[Floats, Evaluate]:
 
 
 def test_one_root_to_the_last_digits() -> None:
-    """x = 0.0123: spot e^0.0123, rising."""
+    """X = 0.0123: spot e^0.0123, rising."""
     found = crossings(*polynomial(0.0123))
 
     assert [flip.distance for flip in found.flips] == [pytest.approx(0.0123, abs=1e-14)]
@@ -247,7 +248,7 @@ def slow_roots(gex: Callable[[float], float], count: int = 4801) -> list[float]:
     x = nodes(2 * LOG_1_1, count)
     g = np.array([gex(float(at)) for at in x])
     lobes: list[list[float]] = []  # first node, last node, peak, sign
-    for k in np.flatnonzero(g):
+    for k in np.flatnonzero(g).tolist():
         if lobes and lobes[-1][3] == np.sign(g[k]):
             lobes[-1][1:3] = [k, max(lobes[-1][2], abs(g[k]))]
         else:
@@ -263,8 +264,8 @@ def slow_roots(gex: Callable[[float], float], count: int = 4801) -> list[float]:
         else:
             del lobes[i]
     return [
-        brentq(gex, x[int(left[1])], x[int(right[0])], xtol=1e-13, rtol=4e-16)
-        for left, right in zip(lobes[:-1], lobes[1:], strict=True)
+        brentq(gex, x[int(left[1])], x[int(right[0])], xtol=1e-13, rtol=1e-15)
+        for left, right in pairwise(lobes)
         if right[0] - left[1] <= 2
     ]
 

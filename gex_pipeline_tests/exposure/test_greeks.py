@@ -88,7 +88,7 @@ def test_calls_and_puts_of_a_line_add_up() -> None:
 
 
 def test_the_bells_height_by_hand() -> None:
-    """c = 20 x 100 x 0.01 x carry x slope / sqrt(2 pi)."""
+    """The height is 20 x 100 x 0.01 x carry x slope / sqrt(2 pi)."""
     greeks, _ = one_line()
 
     assert bell(greeks, np.array([20.0]))[0] == pytest.approx(20 / math.sqrt(2 * math.pi))

@@ -89,6 +89,17 @@ def test_interpolation_loses_nothing(years: float, count: int) -> None:
             assert np.max(np.abs(found[0, 0] - exact)) < 1e-11
 
 
+def test_the_narrowest_bells_far_from_spot() -> None:
+    """Five minutes at 2% a year, up to 5000 deviations away: still 1e-9, the sheet's equality."""
+    slope = np.full(200, 1 / (0.02 * math.sqrt(FIVE_MINUTES)))
+    centre = np.linspace(-SPAN, SPAN, 200)
+    x = profile.nodes(SPAN, 1201)
+    exact = np.exp(-0.5 * (slope[:, np.newaxis] * (x - centre[:, np.newaxis])) ** 2)
+    found = profile.scan(slope, -slope * centre, np.ones((1, 200)), np.arange(201), x)
+
+    assert np.max(np.abs(found[0] - exact)) < 1e-9
+
+
 def test_a_block_is_felt_wherever_a_bell_is() -> None:
     """A bell far outside the scan leaves zeros, one at its very edge does not."""
     x = profile.nodes(SPAN, 121)

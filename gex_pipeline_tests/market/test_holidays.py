@@ -66,7 +66,7 @@ def test_globex_closes_on_three_holidays() -> None:
 
 
 def rule_closes(year: int) -> set[datetime.date]:
-    """Return the exchange's holidays by its rules (facts/conventions.md section 1)."""
+    """Return the exchange's holidays by its rules."""
     fixed = [datetime.date(year, 7, 4), datetime.date(year, 12, 25)]
     if year >= 2022:
         fixed.append(datetime.date(year, 6, 19))

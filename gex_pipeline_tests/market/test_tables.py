@@ -14,7 +14,7 @@ every_table = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 
 
 def test_the_tables_of_the_lake() -> None:
-    """Twelve, by the names that the blueprint gives them."""
+    """Twelve, by the names that users query."""
     assert set(TABLES) == {
         "trades",
         "quotes",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 import numpy as np
-import QuantLib as ql
+import QuantLib
 
 from gex_pipeline.market.arrays import Floats
 
@@ -57,21 +57,20 @@ def random_contracts(count: int = 200, seed: int = 7) -> Iterator[Contracts]:
         )
 
 
-def calculators(contracts: Contracts) -> list[ql.BlackCalculator]:
+def calculators(contracts: Contracts) -> list[QuantLib.BlackCalculator]:
     """Return QuantLib's calculator of each contract."""
     discount = np.exp(-contracts.rate * contracts.t)
     stdev = contracts.sigma * np.sqrt(contracts.t)
+    kind = {1.0: QuantLib.Option.Call, -1.0: QuantLib.Option.Put}
     columns = (contracts.right, contracts.strike, contracts.forward, stdev, discount)
     return [
-        ql.BlackCalculator(
-            ql.PlainVanillaPayoff(ql.Option.Call if right > 0 else ql.Option.Put, strike), *rest
-        )
+        QuantLib.BlackCalculator(QuantLib.PlainVanillaPayoff(kind[right], strike), *rest)
         for right, strike, *rest in zip(*(column.tolist() for column in columns), strict=True)
     ]
 
 
-def derivative(of: Callable[[Floats], Floats], at: Floats) -> Floats:
-    """Return the derivative by five points (error of fourth order in a step of 0.1% of `at`)."""
-    step = 1e-3 * at
+def derivative(of: Callable[[Floats], Floats], at: Floats, width: Floats) -> Floats:
+    """Return the derivative by five points: the error is of fourth order in 0.1% of `width`."""
+    step = 1e-3 * width
     near, far = of(at + step) - of(at - step), of(at + 2 * step) - of(at - 2 * step)
     return np.asarray((8 * near - far) / (12 * step))

@@ -6,10 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from vollib import lets_be_rational
 
+from gex_pipeline.market.arrays import Floats
 from gex_pipeline.options import black76
-from gex_pipeline_tests.options.contracts import calculators, derivative, random_contracts
+from gex_pipeline_tests.options.contracts import (
+    Contracts,
+    calculators,
+    derivative,
+    random_contracts,
+)
 
 ONE = np.array([1.0])
+COLUMNS = list(random_contracts())
 
 
 def test_the_price_is_quantlibs() -> None:
@@ -51,32 +58,29 @@ def test_delta_and_gamma_are_quantlibs() -> None:
         assert (gamma >= 0).all()
 
 
-def test_vanna_is_the_slope_of_delta_in_volatility() -> None:
+@pytest.mark.parametrize("c", COLUMNS)
+def test_vanna_is_the_slope_of_delta_in_volatility(c: Contracts) -> None:
     """Per 1.00 of volatility, calls and puts alike."""
-    for c in random_contracts():
-        slope = derivative(
-            lambda sigma, c=c: black76.delta(  # type: ignore[misc]
-                c.forward, c.strike, c.t, c.rate, sigma, c.right
-            ),
-            c.sigma,
-        )
-        vanna = black76.vanna(c.forward, c.strike, c.t, c.rate, c.sigma)
 
-        assert np.max(np.abs(vanna - slope) * c.sigma) < 1e-8
+    def delta(sigma: Floats) -> Floats:
+        return black76.delta(c.forward, c.strike, c.t, c.rate, sigma, c.right)
+
+    vanna = black76.vanna(c.forward, c.strike, c.t, c.rate, c.sigma)
+
+    assert np.max(np.abs(vanna - derivative(delta, c.sigma, c.sigma)) * c.sigma) < 1e-8
 
 
-def test_charm_is_the_decay_of_delta_at_a_fixed_forward() -> None:
+@pytest.mark.parametrize("c", COLUMNS)
+def test_charm_is_the_decay_of_delta_at_a_fixed_forward(c: Contracts) -> None:
     """Minus the slope of delta in the time left, the discount's own decay included."""
-    for c in random_contracts():
-        slope = derivative(
-            lambda t, c=c: black76.delta(  # type: ignore[misc]
-                c.forward, c.strike, t, c.rate, c.sigma, c.right
-            ),
-            c.t,
-        )
-        charm = black76.charm(c.forward, c.strike, c.t, c.rate, c.sigma, c.right)
 
-        assert np.max(np.abs(charm + slope) * c.t) < 1e-8
+    def delta(t: Floats) -> Floats:
+        return black76.delta(forward, c.strike, t, c.rate, c.sigma, c.right)
+
+    forward = c.forward
+    charm = black76.charm(forward, c.strike, c.t, c.rate, c.sigma, c.right)
+
+    assert np.max(np.abs(charm + derivative(delta, c.t, c.t)) * c.t) < 1e-8
 
 
 @given(

@@ -44,7 +44,7 @@ def read_delayed(data: bytes) -> OptionChain:
     """Return the chain of Cboe's delayed-quotes JSON; it has no quote times.
 
     A number that is null, absent or a text such as "NaN" is NaN. The timestamp is UTC.
-    Format: facts/gex.md section 3.
+    Format: never documented; read off files of 2023.
 
     Raises:
         ChainFileError: no such JSON; zero options are no error.

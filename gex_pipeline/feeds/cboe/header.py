@@ -1,6 +1,6 @@
 """What stands above a Cboe quote table: the spot, the download time and which dialect it is.
 
-Two dialects, never documented by Cboe, known from files (facts/gex.md section 3):
+Two dialects, never documented by Cboe, known from files:
 CSV  `S&P 500 INDEX,Last: 4697.2402,Change:  8.5602`, then `"Date: January 7, 2024 at 10:52 AM EST",
      Bid: 4645.23,...`, with anything or nothing above; the date follows the browser's language.
 .dat `^SPX (S&P 500 INDEX),3117.86,+20.12`, then `Jun 22 2020 @ 20:42 ET,Bid,3117.8,...`.

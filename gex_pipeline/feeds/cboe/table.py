@@ -22,7 +22,7 @@ def read_table(data: bytes) -> OptionChain:
     """Return the chain of a quote table, whichever of the known headers it has.
 
     Contracts come row by row, the call before the put; a cell that is no number is NaN. The table
-    has no quote times. Format: facts/gex.md section 3.
+    has no quote times.
 
     Raises:
         ChainFileError: no table, a header without a column that we need, no row, or a last row

@@ -72,7 +72,8 @@ def read_chain(data: bytes) -> OptionChain:
 
     Volatility comes in percent and leaves as a fraction; a volatility or gamma of -999 is NaN.
     `dropped` also counts "truncated": 1 if Schwab says that it cut the chain short. An answer
-    without contracts (status NO_DATA, FAILED) is an empty chain. Format: facts/schwab.md section 3.
+    without contracts (status NO_DATA, FAILED) is an empty chain. Format: Schwab's Market Data
+    API, option chains.
 
     Raises:
         ChainFileError: no such JSON.
@@ -186,7 +187,7 @@ def _spot(answer: _Answer, ts_ns: int) -> float:
     """Return the price that belongs to the chain; NaN if no field has one.
 
     An index: underlyingPrice. A share or fund: the middle of its quote while it trades, else its
-    last price (facts/conventions.md section 0).
+    last price (docs/conventions.md, "Rows in").
     """
     of_chain = number(answer.underlying_price)
     underlying = answer.underlying or _Underlying()
