@@ -22,8 +22,7 @@ from gex_pipeline.gateway.age import Limits
 from gex_pipeline.gateway.connection import connect_gateway, hot_url
 from gex_pipeline.gateway.read import Gateway, Place
 from gex_pipeline.market.symbology import to_canonical
-from gex_pipeline.settings import Settings, load
-from gex_pipeline.settings.place import place_of
+from gex_pipeline.settings import Settings, load, origin_of
 from serving.auth import READ, require
 from serving.errors import on_any_error, on_gex_error, on_http_error
 from serving.hosts import KnownHosts, known_hosts
@@ -47,7 +46,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     """
     settings = settings or load(os.environ)
     gateway = connect_gateway(
-        hot_url(_redis_url(settings), place_of(settings).root),
+        hot_url(_redis_url(settings), origin_of(settings).root),
         _place(settings),
         settings.gex_data_dir,
     )
@@ -96,12 +95,11 @@ def _following(gateway: Gateway) -> Callable[[Litestar], AbstractAsyncContextMan
 
 
 def _place(settings: Settings) -> Place:
-    place = place_of(settings)
+    origin = origin_of(settings)
     return Place(
-        prefix=place.prefix,
-        mode=place.mode,
+        prefix=origin.prefix,
+        mode=origin.mode,
         symbols=tuple(dict.fromkeys(to_canonical(name) for name in settings.gex_symbols)),
-        convention=settings.gex_convention,
         limits=Limits(settings.gex_stale_after_s, settings.gex_unavailable_after_s),
     )
 

@@ -44,9 +44,7 @@ class KnownHosts(ASGIMiddleware):
     def __init__(self, hosts: frozenset[str]) -> None:
         self._hosts = hosts
 
-    async def handle(
-        self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp
-    ) -> None:
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Pass the request on if its Host is known."""
 
         async def send_with_headers(message: Message) -> None:

@@ -21,6 +21,10 @@ PART_EVENTS: Final = 50_000
 """About where a part ends: what one step holds in memory."""
 
 
+OURS: Final = "gex"
+"""Source of the tapes that we write from figures of our own."""
+
+
 class Source(Protocol):
     """Where a tape's frames are."""
 
@@ -60,6 +64,8 @@ class _Draft(msgspec.Struct):
     epoch: int = 0
     last: int = 0
     gaps: tuple[Gap, ...] = ()
+    newest: bool = False
+    """The tape had no more when it was gathered: the next part is the next step's."""
 
     def takes(self, frame: Frame) -> bool:
         """Return whether the frame goes on where this part is, on the same date."""
@@ -101,14 +107,14 @@ def archive(
         done = []
         for tape in tapes:
             sweep(paths, tape, now_s)
-            done.append(archive_tape(source, paths, msgspec.structs.replace(origin, tape=tape)))
+            done.append(archive_tape(source, paths, _of_tape(origin, tape)))
         return tuple(done)
 
 
 def archive_tape(
     source: Source, paths: LakePaths, origin: Origin, *, part_events: int = PART_EVENTS
 ) -> Archived:
-    """Commit parts until the tape has nothing new, then trim it behind the cursor."""
+    """Commit parts up to the tape's end of this moment, then trim it behind the cursor."""
     tape, parts, race_lost = origin.tape, [], False
     chain = read_chain(paths, tape)
     epoch, cursor = chain.epoch, chain.cursor
@@ -119,6 +125,8 @@ def archive_tape(
             break
         parts.append(part)
         epoch, cursor = part.epoch, part.last
+        if draft.newest:
+            break
     if cursor and not race_lost:
         sync_chain(paths, tape)
         source.trim(tape, epoch, cursor)
@@ -139,6 +147,8 @@ def _gather(
         draft.add(frame)
         if draft.rows.events >= part_events:
             break
+    else:
+        draft.newest = True
     return draft if draft.date is not None else None
 
 
@@ -156,6 +166,12 @@ def _unbroken(source: Source, tape: str, epoch: int, cursor: int) -> Iterator[Fr
         if frame.last_seq > last:
             yield frame
             last = frame.last_seq
+
+
+def _of_tape(origin: Origin, tape: str) -> Origin:
+    """Return the origin of a tape's rows: the engine's own figures are nobody else's word."""
+    ours = tape.startswith(f"{OURS}.")
+    return Origin(source=OURS if ours else origin.source, mode=origin.mode, tape=tape)
 
 
 def _archived(tape: str, parts: list[Part], cursor: int, *, race_lost: bool) -> Archived:

@@ -15,6 +15,9 @@ COMMANDS: Final = {
     "simulate": LazyCommand(
         "gex_pipeline.cli.simulate", "simulate", "Run a simulated market that speaks Schwab."
     ),
+    "serve": LazyCommand("gex_pipeline.cli.serve", "serve", "The API and the page."),
+    "open": LazyCommand("gex_pipeline.cli.open", "open_page", "A link that opens the page once."),
+    "keys": LazyCommand("gex_pipeline.cli.keys", "keys", "Make, list and revoke API keys."),
     "doctor": LazyCommand("gex_pipeline.cli.doctor", "doctor", "Check settings and installation."),
     "bench": LazyCommand("gex_pipeline.cli.bench", "bench", "Measure against the stated limits."),
 }

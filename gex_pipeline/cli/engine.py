@@ -5,13 +5,14 @@ import threading
 from functools import partial
 
 import click
+from redis import Redis
 
 from gex_pipeline.cli.environment import service_settings
 from gex_pipeline.engine.aside import Aside
 from gex_pipeline.engine.pulse import Market, Pulse
 from gex_pipeline.engine.run import Engine, Plan
 from gex_pipeline.errors import HotStoreError
-from gex_pipeline.hot.connect import connect
+from gex_pipeline.hot.connect import UNREACHABLE, connect
 from gex_pipeline.hot.keys import Keys
 from gex_pipeline.settings import Origin, Settings, origin_of
 
@@ -35,11 +36,22 @@ def engine() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with connect(settings.gex_redis_url.reveal()) as store:
-        keys = Keys(origin.prefix)
-        market = Market(store, keys)
-        pulse = Pulse(store, keys, market)
-        if pulse.begin(stop):
-            _run(Engine(_plan(settings, origin), store, keys, market.now_ns), pulse, stop)
+        try:
+            pulse, one = _begin(store, _plan(settings, origin), Keys(origin.prefix), stop)
+        except UNREACHABLE as error:
+            fact = f"the server of GEX_REDIS_URL does not answer ({type(error).__name__})"
+            raise HotStoreError(fact, "Start it, then start the engine again.") from error
+        if one is not None:
+            _run(one, pulse, stop)
+
+
+def _begin(
+    store: Redis, plan: Plan, keys: Keys, stop: threading.Event
+) -> tuple[Pulse, Engine | None]:
+    """Return the lease's pulse and the engine; none if told to stop before it was our turn."""
+    market = Market(store, keys)
+    pulse = Pulse(store, keys, market)
+    return pulse, Engine(plan, store, keys, market.now_ns) if pulse.begin(stop) else None
 
 
 def _run(one: Engine, pulse: Pulse, stop: threading.Event) -> None:

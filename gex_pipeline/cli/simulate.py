@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from gex_pipeline.cli.environment import service_settings
-from gex_pipeline.errors import ChainFileError, MomentError
+from gex_pipeline.errors import ChainFileError
 from gex_pipeline.feeds.chainfile import read_chain_file
 from gex_pipeline.market.sessions import NEW_YORK, trading_day_on_or_before
 from gex_pipeline.simulator.origin import Origin, read_origin
@@ -42,7 +42,7 @@ SIMULATED = "sim"
     type=click.Path(path_type=Path, dir_okay=False),
     help="Start from a real chain's strikes, open interest and volatilities, on its date.",
 )
-def simulate(
+def simulate(  # noqa: PLR0913 # click passes one argument per option
     *,
     port: int | None,
     seed: int | None,
@@ -107,7 +107,10 @@ def _start_ns(text: str | None) -> int | None:
     try:
         moment = _moment(text)
     except ValueError as error:
-        raise MomentError(text) from error
+        example = "03:30 or 2026-11-20T03:30"
+        raise click.BadParameter(
+            f"{text!r} is no time such as {example}", param_hint="--start"
+        ) from error
     local = moment if moment.tzinfo else moment.replace(tzinfo=NEW_YORK)
     return round(local.timestamp() * 1000) * 1_000_000
 

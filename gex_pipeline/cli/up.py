@@ -20,7 +20,7 @@ from gex_pipeline.hot.keys import Keys
 from gex_pipeline.settings import Origin, Settings, origin_of
 from gex_pipeline.supervision.claim import claim, holder_of
 from gex_pipeline.supervision.plan import Place, Ports, dagster_services, service
-from gex_pipeline.supervision.ports import free_port, is_free, read_ports, write_ports
+from gex_pipeline.supervision.ports import Reserved, free_port, is_free, read_ports, write_ports
 from gex_pipeline.supervision.service import find
 from gex_pipeline.supervision.stack import Stack, reachable
 
@@ -49,7 +49,7 @@ def up(*, host: str | None, port: int | None) -> None:
     with _stopped() as stopping, claim(owner, str(os.getpid())) as mine:
         if not mine:
             raise StartError(
-                f"gex up runs already for {data}, as process {holder_of(owner) or 'unknown'}",
+                f"another gex up serves {data}, process {holder_of(owner) or 'unknown'}",
                 "Stop it there by Ctrl-C, or set GEX_DATA_DIR to another folder",
             )
         _run(settings, origin, (host or settings.gex_host, port), stopping)
@@ -62,8 +62,9 @@ def _run(
     hot = _hot_store(settings, origin)
     place = _place(settings, origin, hot)
     stack: Stack | None = None
+    reserved = Reserved()
     try:
-        stack = Stack(place, _ports(settings, place, *address), hot, _tell)
+        stack = Stack(place, _ports(settings, place, address, reserved), hot, _tell)
         _refuse_other_mode(stack, origin)
         stack.start()
         click.echo("\n".join(_screen(settings, stack)))
@@ -76,6 +77,7 @@ def _run(
             stack.stop()
         elif hot:
             hot.stop()
+        reserved.close()
     click.echo("Everything is stopped.")
 
 
@@ -107,8 +109,11 @@ def _place(settings: Settings, origin: Origin, hot: EmbeddedServer | None) -> Pl
     )
 
 
-def _ports(settings: Settings, place: Place, host: str, port: int | None) -> Ports:
+def _ports(
+    settings: Settings, place: Place, address: tuple[str, int | None], reserved: Reserved
+) -> Ports:
     """Return the ports: of what still runs, else those of last time, else the first free ones."""
+    host, port = address
     path = place.run / "ports.json"
     place.run.mkdir(parents=True, exist_ok=True, mode=0o700)
     last = read_ports(path)
@@ -119,15 +124,16 @@ def _ports(settings: Settings, place: Place, host: str, port: int | None) -> Por
     }
     running = _running(place, last)
     chosen: dict[str, int] = {}
-    for name, (address, first) in wanted.items():
+    for name, (listens, first) in wanted.items():
         if name in running and (name != "serving" or port in (None, last[name])):
             chosen[name] = last[name]
+            reserved.take(last[name])
         elif name == "serving" and port:
-            if not is_free(host, port):
+            if not (is_free(host, port) and reserved.take(port)):
                 raise PortError(host, port, "something listens there")
             chosen[name] = port
         else:
-            chosen[name] = free_port(address, first, chosen.values())
+            chosen[name] = free_port(listens, first, reserved)
     write_ports(path, chosen)
     return Ports(
         simulator=chosen["simulator"],
@@ -142,7 +148,7 @@ def _running(place: Place, last: dict[str, int]) -> set[str]:
     """Return which of the ports of last time are held by services that still run."""
     if set(last) != {"simulator", "serving", "dagster"}:
         return set()
-    ports = Ports(**last)
+    ports = Ports(last["simulator"], last["serving"], last["dagster"])
     page = dagster_services(place, ports, Path.cwd() / WORKSPACE)[1]
     held = {"simulator": service(place, "simulator", ports), "dagster": page}
     held["serving"] = service(place, "serving", ports)

@@ -29,9 +29,9 @@ from gex_pipeline.lake.verify import faults_of
 from gex_pipeline.settings import Origin, Settings, load, origin_of, read_env_file, with_env_file
 from gex_pipeline.supervision.board import Board
 from gex_pipeline.supervision.guard import Episode
-from gex_pipeline.supervision.plan import SUPERVISED, Place, Ports, service
+from gex_pipeline.supervision.plan import SUPERVISED, Place, Ports, run_folder, service
 from gex_pipeline.supervision.signin import SignIn, renew_now, resting
-from gex_pipeline.supervision.watch import Story, supervise, supervisor_of
+from gex_pipeline.supervision.watch import Story, supervise, supervisor_of, tick
 
 _LAKE_MODES: Final = {"real": "live", "simulated": "simulated"}
 
@@ -97,9 +97,13 @@ class Pipeline:
         finally:
             board.close()
 
+    def tick(self) -> None:
+        """Note that the sensor was evaluated: who watches Dagster from outside looks at it."""
+        tick(run_folder(self._origin().root))
+
     def supervisor_of(self, name: str) -> str | None:
         """Return the id of the run whose process watches a service now."""
-        return supervisor_of(self._place(), name)
+        return supervisor_of(run_folder(self._origin().root), name)
 
     def _settings(self) -> Settings:
         path = Path.cwd() / ".env"

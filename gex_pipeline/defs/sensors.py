@@ -68,6 +68,7 @@ def services(
     context: dg.SensorEvaluationContext, pipeline: Given
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Make sure that a run supervises each wanted service; report runs that died as failed."""
+    pipeline.tick()
     wanted = pipeline.wanted()
     for name, job in SUPERVISING.items():
         alive = _living_runs(context.instance, job.name, pipeline.supervisor_of(name))

@@ -1,10 +1,11 @@
 """Publishing: snapshots, chains and ring into the hot store.
 
-A snapshot that cannot go is dropped and counted, because the next one says more.
+While the store is away the newest snapshot of each symbol waits, in place of older ones; chains and
+entries of the ring do not. Each attempt that failed is counted.
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import redis
@@ -19,29 +20,64 @@ from gex_pipeline.hot.keys import MARKET_TTL_S, SNAPSHOT_TTL_S, Keys
 _encoder: Final = msgspec.json.Encoder()
 
 
+class _Moment(msgspec.Struct, frozen=True):
+    """Of a snapshot, what says how new it is."""
+
+    ts_event_ns: int = 0
+    ts_recv_ns: int = 0
+    final: bool = False
+
+
 class Publisher:
     """Writes what the API and the page read."""
 
     def __init__(self, store: redis.Redis, keys: Keys) -> None:
         self.published = 0
         """Snapshots of a symbol, all scopes counted as one."""
-        self.dropped = 0
+        self.failed = 0
         self.chains = 0
         self._store, self._keys = store, keys
         self._newest_ns: dict[str, tuple[int, int]] = {}
+        self._waiting: dict[str, dict[str, bytes]] = {}
+
+    def resume(self, symbol: str, now_ns: int) -> int:
+        """Take note of what another engine published, so that nobody sees an older figure again.
+
+        Return its moment if its second was complete, else 0. A moment ahead of the market's time is
+        of another market, and does not count.
+        """
+        data: Any = self._store.get(self._keys.gex(symbol, PUBLISHED[0]))
+        try:
+            newest = msgspec.json.decode(data, type=_Moment) if data else _Moment()
+        except msgspec.DecodeError:
+            return 0
+        if newest.ts_recv_ns > now_ns:
+            return 0
+        self._newest_ns[symbol] = (newest.ts_event_ns, newest.ts_recv_ns)
+        return newest.ts_event_ns if newest.final else 0
 
     def snapshots(self, image: Image, snapshots: Mapping[str, LiveSnapshot]) -> None:
         """Set and publish the scopes of one image, unless a newer one is there."""
         moment = (image.asof_ns, image.ts_recv_ns)
         if moment < self._newest_ns.get(image.symbol, (0, 0)):
             return
-        commands = self._store.pipeline(transaction=False)
-        for scope in PUBLISHED:
-            key, data = self._keys.gex(image.symbol, scope), _encoder.encode(snapshots[scope])
-            commands.set(key, data, ex=SNAPSHOT_TTL_S)
-            commands.publish(key, data)
-        if self._sent(commands):
-            self._newest_ns[image.symbol] = moment
+        self._newest_ns[image.symbol] = moment
+        self._waiting[image.symbol] = {
+            self._keys.gex(image.symbol, scope): _encoder.encode(snapshots[scope])
+            for scope in PUBLISHED
+        }
+        self.flush()
+
+    def flush(self) -> None:
+        """Send the snapshots that wait; those of a store that is away wait on."""
+        for symbol, scopes in list(self._waiting.items()):
+            commands = self._store.pipeline(transaction=False)
+            for key, data in scopes.items():
+                commands.set(key, data, ex=SNAPSHOT_TTL_S)
+                commands.publish(key, data)
+            if not self._sent(commands):
+                return
+            del self._waiting[symbol]
             self.published += 1
 
     def second(self, ts_ns: int, image: Image, snapshots: Mapping[str, LiveSnapshot]) -> None:
@@ -62,6 +98,6 @@ class Publisher:
         try:
             commands.execute()
         except (*UNREACHABLE, redis.ResponseError):
-            self.dropped += 1
+            self.failed += 1
             return False
         return True

@@ -22,7 +22,7 @@ from gex_pipeline.engine.record import Recorder
 from gex_pipeline.engine.state import Underlying, figures_due
 from gex_pipeline.engine.worker import Worker
 from gex_pipeline.errors import CodecError
-from gex_pipeline.exposure.live import Image
+from gex_pipeline.exposure.live import Image, asof_ns
 from gex_pipeline.hot.chains import decode_image
 from gex_pipeline.hot.connect import UNREACHABLE
 from gex_pipeline.hot.frame import Frame, Position
@@ -84,6 +84,8 @@ class Engine:
             self._lanes[tape] = self._lane(tape, symbols)
         self._readers = {tape: TapeReader(store, keys, tape) for tape in self._lanes}
         self._publisher = Publisher(store, keys)
+        served = [symbol for lane in self._lanes.values() for symbol in lane.underlyings]
+        self._final_ns = {symbol: self._publisher.resume(symbol, market_ns()) for symbol in served}
         self._worker = Worker(self._recorders, self._publisher, self._pace)
         self._published_s: dict[str, float] = {}
         self._was_silent: dict[str, bool] = {}
@@ -118,7 +120,7 @@ class Engine:
             "previews": worker.previews,
             "published": self._publisher.published,
             "chains": self._publisher.chains,
-            "dropped": self._publisher.dropped,
+            "failed_writes": self._publisher.failed,
             "holes": self.holes,
             "unreadable": self.unreadable,
             "core_share": round(pace.share, 4),
@@ -160,6 +162,7 @@ class Engine:
                 continue
             for second in lane.take(frame.epoch, frame.events):
                 self._worker.put_second(lane.tape, second, stop)
+                self._final_ns |= {image.symbol: second.ts_ns for image in second.images}
             if stop.is_set():
                 break
         return bool(found)
@@ -178,12 +181,17 @@ class Engine:
             waited_s = now_s - self._published_s.get(symbol, 0.0)
             if not underlying.dirty or waited_s < self._pace.interval_s:
                 continue
-            if self._worker.busy(symbol):
+            if self._worker.busy(symbol) or self._closed(lane, symbol):
                 continue
             self._published_s[symbol] = now_s
             image = lane.preview(symbol, now_ns)
             if image is not None:
                 self._worker.put_preview(image)
+
+    def _closed(self, lane: Lane, symbol: str) -> bool:
+        """Whether the figures of the close are there: what is quoted after it changes no more."""
+        moment_ns = asof_ns(lane.seen_ns, symbol)
+        return self._final_ns[symbol] >= moment_ns and moment_ns < lane.seen_ns
 
     def _measure(self) -> None:
         wall_s, cpu_s = time.monotonic(), time.process_time()

@@ -59,7 +59,9 @@ class Worker:
         """Work until told to stop; what waits then is left to the next start."""
         while not stop.is_set():
             work = self._next()
-            if work is not None:
+            if work is None:
+                self._publisher.flush()
+            else:
                 work()
 
     def _next(self) -> Callable[[], None] | None:
@@ -101,7 +103,8 @@ class Worker:
     def _preview(self, image: Image) -> None:
         started_s = time.thread_time()
         self._publisher.snapshots(image, figures(image, PUBLISHED, final=False))
-        self._store_chain(image)
+        if image.asof_ns < image.ts_recv_ns:  # closed: no second will store it
+            self._store_chain(image)
         self._pace.spent(image.symbol, time.thread_time() - started_s)
         self.previews += 1
 

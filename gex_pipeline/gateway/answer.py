@@ -12,15 +12,50 @@ Part = Literal["whole", "levels", "strikes", "expiries", "profile"]
 Mode = Literal["real", "simulated"]
 Sections = dict[str, msgspec.Raw]
 
-_HEADER: Final = (
-    "symbol scope source spot ts_event_ns ts_recv_ns asof_rule convention unit dealer final"
-    " contracts tapes confidence confidence_level"
-).split()
-_LEVELS: Final = (
-    "weight net_gex call_gex put_gex gross_gex net_gex_volume dex vex cex gamma_at_spot zero_gamma"
-    " flips dead_zone_changes call_wall put_wall abs_gamma_strike max_net_strike min_net_strike"
-    " walls max_pain expected_move null_reasons vendor coverage raw"
-).split()
+_HEADER: Final = [
+    "symbol",
+    "scope",
+    "source",
+    "spot",
+    "ts_event_ns",
+    "ts_recv_ns",
+    "asof_rule",
+    "convention",
+    "unit",
+    "dealer",
+    "final",
+    "contracts",
+    "tapes",
+    "confidence",
+    "confidence_level",
+]
+_LEVELS: Final = [
+    "weight",
+    "net_gex",
+    "call_gex",
+    "put_gex",
+    "gross_gex",
+    "net_gex_volume",
+    "dex",
+    "vex",
+    "cex",
+    "gamma_at_spot",
+    "zero_gamma",
+    "flips",
+    "dead_zone_changes",
+    "call_wall",
+    "put_wall",
+    "abs_gamma_strike",
+    "max_net_strike",
+    "min_net_strike",
+    "walls",
+    "max_pain",
+    "expected_move",
+    "null_reasons",
+    "vendor",
+    "coverage",
+    "raw",
+]
 _PARTS: Final[dict[Part, tuple[str, ...]]] = {
     "levels": (*_HEADER, *_LEVELS),
     "strikes": (*_HEADER, "strikes"),
@@ -63,7 +98,8 @@ def split_snapshot(value: bytes) -> Image:
     try:
         sections = _sections.decode(value)
         ts_ns = sections.get("ts_recv_ns") or sections["ts_event_ns"]
-        return Image(value, sections, msgspec.json.decode(ts_ns, type=int))
+        first = {name: sections[name] for name in _HEADER if name in sections}
+        return Image(value, first | sections, msgspec.json.decode(ts_ns, type=int))
     except (msgspec.DecodeError, KeyError) as error:
         raise UnavailableError(
             "damaged",

@@ -1,7 +1,7 @@
 """Who stands behind a key: the key file first, then the hot store, each looked at once a second."""
 
 import time
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import redis.asyncio
@@ -45,11 +45,7 @@ class Keyring:
     async def mirror(self) -> None:
         """Write the file's keys to the hot store and take out its revoked ones."""
         several = self._store.pipeline(transaction=False)
-        for key in self._file.keys().values():
-            if key.revoked:
-                several.delete(self._keys.apikey(key.id))
-            else:
-                several.hset(self._keys.apikey(key.id), mapping=key.to_hash())
+        queue_mirror(several, self._keys, self._file)
         await several.execute()
 
     def _from_file(self, key_id: str) -> ApiKey | None:
@@ -64,7 +60,7 @@ class Keyring:
         if known is not None and time.monotonic() < known.until_s:
             return known.key
         try:
-            fields = await self._store.hgetall(self._keys.apikey(key_id))
+            fields: Any = await self._store.hgetall(self._keys.apikey(key_id))
         except STORE_ERRORS as error:
             if known is not None and known.key is not None:
                 return known.key  # a session outlives a restart of the store
@@ -74,3 +70,12 @@ class Keyring:
         found = _Known(key_from_hash(key_id, fields), time.monotonic() + _TRUST_S)
         self._of_store[key_id] = found
         return found.key
+
+
+def queue_mirror(pipe: Any, keys: Keys, file: KeyStore) -> None:
+    """Queue the commands that bring the hot store's keys up to the file's."""
+    for key in file.keys().values():
+        if key.revoked:
+            pipe.delete(keys.apikey(key.id))
+        else:
+            pipe.hset(keys.apikey(key.id), mapping=key.to_hash())

@@ -75,7 +75,7 @@ def new_key(scopes: tuple[Scope, ...], label: str = "", made: str = "") -> tuple
 def split_key(text: str) -> tuple[str, str] | None:
     """Return id and secret of a key's text, or None if it has not the form of one."""
     parts = text.strip().split("_", 2) if len(text) <= _LONGEST and text.isascii() else []
-    if len(parts) != 3 or parts[0] != "gex" or len(parts[1]) != _ID_LENGTH or not parts[2]:  # noqa: PLR2004
+    if len(parts) != 3 or parts[0] != "gex" or len(parts[1]) != _ID_LENGTH or not parts[2]:
         return None
     return (parts[1], parts[2]) if set(parts[1]) <= set(_ID_LETTERS) else None
 

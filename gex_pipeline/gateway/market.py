@@ -8,7 +8,7 @@ from gex_pipeline.errors import CodecError, NoDataError, UnavailableError
 from gex_pipeline.gateway.age import freshness
 from gex_pipeline.gateway.answer import stamp
 from gex_pipeline.gateway.cache import STORE_ERRORS, store_away
-from gex_pipeline.gateway.read import Gateway
+from gex_pipeline.gateway.read import CONVENTION, Gateway
 from gex_pipeline.hot.batch import BATCH_FIELD, unpack_events
 from gex_pipeline.market.codec import decode_json
 from gex_pipeline.market.events import Event, OptionQuote, Quote, Trade
@@ -96,7 +96,7 @@ def _stamped(gateway: Gateway, symbol: str, ts_ns: int) -> dict[str, Any]:
             f"The newest data of {symbol} are {fresh.age_s:.0f} s old and the market is open.",
             "See which service stands still: GET /api/v1/status",
         )
-    return {**stamp(place.mode, fresh), "convention": place.convention, "ts_recv_ns": ts_ns}
+    return {**stamp(place.mode, fresh), "convention": CONVENTION, "ts_recv_ns": ts_ns}
 
 
 def _event(text: str | None) -> Event | None:

@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import redis.asyncio
 
 from gex_pipeline.errors import ConventionError, NotServedError, UnavailableError
+from gex_pipeline.exposure.convention import GEXC_1
 from gex_pipeline.gateway.age import Freshness, Limits, Market, freshness, market_state
 from gex_pipeline.gateway.answer import Image, Mode, Part, encode_answer, split_snapshot, stamp
 from gex_pipeline.gateway.cache import STORE_ERRORS, Entry, KeyCache, store_away
@@ -20,6 +21,8 @@ from gex_pipeline.market.symbology import to_canonical
 
 SCOPES: Final = ("all", "0dte", "next", "weekly", "monthly")
 """What the engine publishes."""
+CONVENTION: Final = GEXC_1.id
+"""Of everything that is answered."""
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -30,7 +33,6 @@ class Place(msgspec.Struct, frozen=True):
     mode: Mode
     symbols: tuple[str, ...]
     """Canonical."""
-    convention: str
     limits: Limits
 
     @property
@@ -175,7 +177,7 @@ class Gateway:
             UnavailableError: the hot store does not answer.
         """
         try:
-            fields = await self.store.hgetall(key)
+            fields: Any = await self.store.hgetall(key)
         except STORE_ERRORS as error:
             raise store_away(error) from error
         return {name.decode(): value.decode(errors="replace") for name, value in fields.items()}

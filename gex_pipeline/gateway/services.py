@@ -8,7 +8,7 @@ from gex_pipeline import __version__
 from gex_pipeline.errors import GexError, UnavailableError
 from gex_pipeline.gateway.answer import stamp
 from gex_pipeline.gateway.cache import STORE_ERRORS, store_away
-from gex_pipeline.gateway.read import SCOPES, Gateway
+from gex_pipeline.gateway.read import CONVENTION, SCOPES, Gateway
 from gex_pipeline.market.sessions import SECOND_NS
 
 
@@ -38,7 +38,7 @@ async def overview(gateway: Gateway) -> dict[str, Any]:
     return {
         "version": __version__,
         "mode": place.mode,
-        "convention": place.convention,
+        "convention": CONVENTION,
         "market_time_ns": _market_time(gateway),
         "connected": gateway.connected,
         "scopes": SCOPES,

@@ -5,7 +5,7 @@ API key that lives in the hot store alone, for a week.
 """
 
 import secrets
-from typing import Final
+from typing import Any, Final
 
 import redis
 import redis.asyncio
@@ -42,7 +42,7 @@ async def use_ticket(store: redis.asyncio.Redis, keys: Keys, ticket: str) -> str
         if await store.getdel(_ticket(keys, ticket)) is None:
             return None
         key, text = new_key(SCOPES, "session")
-        several = store.pipeline(transaction=True)
+        several: Any = store.pipeline(transaction=True)
         several.hset(keys.apikey(key.id), mapping=key.to_hash())
         several.expire(keys.apikey(key.id), SESSION_S)
         await several.execute()

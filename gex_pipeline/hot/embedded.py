@@ -169,8 +169,8 @@ class EmbeddedServer:
             return False
         raise HotStoreError(
             f"the server ended at once: {_last_line(self._folder / 'server.log')}",
-            f"Read {self._folder / 'server.log'}. Where its file is damaged, move"
-            f" {self._folder / 'appendonlydir'} away: the spool fills the tape again.",
+            f"Read {self._folder / 'server.log'}. Where its append-only file is damaged, move"
+            f" {self._folder}/appendonly* away: the spool fills the tape again.",
         )
 
     def _await_end(self) -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from gex_pipeline.errors import SpoolError
 from gex_pipeline.hot.frame import HEADER_SIZE, MAGIC, MAX_PAYLOAD, FrameHeader, read_header
 
-BLOCK = 1 << 20
+BLOCK = 1 << 17
 _WHOLE_BLOCK = MAX_PAYLOAD + HEADER_SIZE + 256
 """Holds any frame."""
 
@@ -95,7 +95,7 @@ class SegmentReader:
         self._offset = 0
 
     def read(self) -> list[bytes]:
-        """Return the next frames, about a megabyte of them; none: everything is read."""
+        """Return the next frames, a block of them; none: everything is read."""
         while (segment := self._current()) is not None:
             if frames := self._read_block(segment):
                 return frames

@@ -52,6 +52,8 @@ class SenderState(msgspec.Struct, frozen=True):
     damaged_bytes: int
     """Of the spool, that no frame claims: their events are a hole of the tape."""
     projection_errors: int
+    turn_age_s: float
+    """Since the loop last turned: more than a few seconds, and it hangs."""
     problem: str | None
 
 
@@ -102,6 +104,7 @@ class Sender:
         self._problem: str | None = None
         self._sent = Position(0, 0)
         self._memory_at = self._tidy_at = 0.0
+        self._turned_at = time.monotonic()
         self._frames = self._events = self._resyncs = self._repeats = 0
         self._vanished = self._damaged = self._projection_errors = 0
 
@@ -145,6 +148,7 @@ class Sender:
             self._vanished,
             self._damaged + (self._reader.damaged if self._reader else 0),
             self._projection_errors,
+            round(time.monotonic() - self._turned_at, 3),
             self._problem,
         )
 
@@ -201,6 +205,7 @@ class Sender:
 
     def _next(self, wait_s: float) -> list[bytes]:
         """Return the next frames; none where memory is short or nothing came."""
+        self._turned_at = time.monotonic()
         assert self._reader is not None  # noqa: S101 # set by _resync
         if self._short_of_memory():
             self._spool.wait(self._spool.last_seq, wait_s)
@@ -275,6 +280,7 @@ class Sender:
             self._spool.drop_through(self._cursor())
 
     def _lost(self, error: Exception) -> None:
+        self._turned_at = time.monotonic()
         self._connected = False
         self._problem = str(error)
 

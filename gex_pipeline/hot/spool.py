@@ -13,20 +13,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
-from gex_pipeline.errors import SpoolError, SpoolFullError, SpoolHeldError
+from gex_pipeline.errors import SpoolFullError, SpoolHeldError
 from gex_pipeline.hot.frame import Frame, Position, encode_frame, read_header
-from gex_pipeline.hot.segment import (
-    Segment,
-    SegmentReader,
-    list_segments,
-    recover,
-    segment_path,
-)
+from gex_pipeline.hot.journal import Journal
+from gex_pipeline.hot.segment import Segment, SegmentReader
 from gex_pipeline.market.events import Event
 
 SEGMENT_BYTES = 64 * 1024 * 1024
@@ -61,24 +55,22 @@ class Spool:
     def __init__(self, folder: Path, tape: str, fsync_ms: int, segment_bytes: int) -> None:
         self.folder = folder
         self.tape = tape
-        self.epoch = 0
         self.last_seq = 0
         self._session_date = datetime.date.min
-        self._segment_bytes = segment_bytes
+        self._journal = Journal(folder, tape, segment_bytes=segment_bytes, sync_each=fsync_ms == 0)
         self._changed = threading.Condition(threading.RLock())
-        self._segments: list[Segment] = []
-        self._file = -1
         self._reserve: deque[bytes] = deque()
         self._reserve_bytes = 0
         self._retry_at = 0.0
         self._problem: str | None = None
-        self._unspooled = self._fsync_failures = self._damaged = self._cut = 0
-        self._fsync_s = fsync_ms / 1000
-        self._dirty = False
+        self._unspooled = self._fsync_failures = 0
         self._closed = threading.Event()
         self._lock = _hold(folder)
         self._syncer = threading.Thread(
-            target=self._sync_until_closed, name=f"fsync {tape}", daemon=True
+            target=self._sync_until_closed,
+            args=(fsync_ms / 1000,),
+            name=f"fsync {tape}",
+            daemon=True,
         )
 
     @classmethod
@@ -105,13 +97,19 @@ class Spool:
         """
         spool = cls(folder, tape, fsync_ms, segment_bytes)
         try:
-            spool._recover(Position(floor_epoch, floor_seq))
+            floor = Position(floor_epoch, floor_seq)
+            spool.last_seq, spool._session_date = spool._journal.recover(floor)
         except BaseException:
             os.close(spool._lock)
             raise
         if fsync_ms:
             spool._syncer.start()
         return spool
+
+    @property
+    def epoch(self) -> int:
+        """Our number as the tape's owner."""
+        return self._journal.epoch
 
     @property
     def position(self) -> Position:
@@ -169,28 +167,23 @@ class Spool:
 
     def drop_through(self, seq: int) -> int:
         """Delete the whole segments up to a seq that is archived for good; return how many."""
-        dropped = 0
         with self._changed:
-            while len(self._segments) > 1 and self._segments[1].base_seq <= seq + 1:
-                self._segments.pop(0).path.unlink(missing_ok=True)
-                dropped += 1
-            if dropped:
-                _sync_folder(self.folder)
-        return dropped
+            return self._journal.drop_through(seq)
 
     def state(self) -> SpoolState:
         """Return the counters."""
         with self._changed:
+            segments = self._journal.segments
             return SpoolState(
                 self.epoch,
                 self.last_seq,
-                len(self._segments),
-                sum(segment.end for segment in self._segments),
+                len(segments),
+                sum(segment.end for segment in segments),
                 len(self._reserve),
                 self._unspooled,
                 self._fsync_failures,
-                self._damaged,
-                self._cut,
+                self._journal.damaged_bytes,
+                self._journal.cut_bytes,
                 self._problem,
             )
 
@@ -203,8 +196,11 @@ class Spool:
             self._syncer.join()
         with self._changed:
             self._flush_reserve()
-            self._sync()
-            self._leave_file()
+            try:
+                self._journal.sync()
+            except OSError as error:
+                self._distrust(error)
+            self._journal.leave()
             os.close(self._lock)
 
     def __enter__(self) -> "Spool":
@@ -212,47 +208,6 @@ class Spool:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    # --- recovery -----------------------------------------------------------------------------
-
-    def _recover(self, floor: Position) -> None:
-        self._segments = list_segments(self.folder)
-        while self._segments and not self._take_newest():
-            self._segments.pop().path.unlink()
-        if self._segments:
-            own = self._segments[-1].epoch
-            self.epoch = own if own >= floor.epoch else floor.epoch + 1
-        else:
-            self.epoch = floor.epoch + 1
-        self.last_seq = max(self.last_seq, floor.seq)
-
-    def _take_newest(self) -> bool:
-        """Cut the newest segment to its frames and go on from it; False: it holds none."""
-        newest = self._segments[-1]
-        found = recover(newest)
-        self._cut += found.cut
-        if found.newest is None:
-            return self._keep_empty(newest)
-        if found.newest.tape != self.tape:
-            raise SpoolError(
-                f"The spool {self.folder} holds the tape {found.newest.tape}, not {self.tape}."
-                " Give each tape a folder of its own."
-            )
-        self._damaged += found.damaged
-        if found.cut:
-            _truncate(newest.path, found.end)
-        self._segments[-1] = newest._replace(end=found.end)
-        self.last_seq, self._session_date = found.newest.last_seq, found.newest.session_date
-        return True
-
-    def _keep_empty(self, segment: Segment) -> bool:
-        """Keep the numbers of a segment without frames if no other says how far they went."""
-        if len(self._segments) > 1:
-            return False
-        _truncate(segment.path, 0)
-        self._segments[-1] = segment._replace(end=0)
-        self.last_seq = segment.base_seq - 1
-        return True
 
     # --- writing ------------------------------------------------------------------------------
 
@@ -263,56 +218,11 @@ class Spool:
                 self._flush_reserve()
             return
         try:
-            self._write(data, first_seq)
+            self._journal.write(data, first_seq)
+            self._problem = None
         except OSError as error:
             self._refused(error)
             self._spare(data)
-
-    def _write(self, data: bytes, first_seq: int) -> None:
-        """Append to the segment, a new one if this cannot go on; whole or not at all."""
-        if not self._goes_on():
-            self._roll(first_seq)
-        segment = self._segments[-1]
-        try:
-            written = 0
-            while written < len(data):
-                written += os.write(self._file, memoryview(data)[written:])
-            if not self._fsync_s:
-                os.fdatasync(self._file)
-        except OSError:
-            self._undo(segment)
-            raise
-        self._dirty, self._problem = True, None
-        self._segments[-1] = segment._replace(end=segment.end + len(data))
-
-    def _goes_on(self) -> bool:
-        return self._file >= 0 and self._segments[-1].end < self._segment_bytes
-
-    def _roll(self, first_seq: int) -> None:
-        """Start a segment; the one before is on disk by then."""
-        self._dirty = self._file >= 0
-        self._sync()
-        self._leave_file()
-        path = segment_path(self.folder, self.epoch, first_seq)
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        if not self._segments or self._segments[-1].path != path:
-            self._segments.append(Segment(path, self.epoch, first_seq, 0))
-        _sync_folder(self.folder)
-
-    def _undo(self, segment: Segment) -> None:
-        """Take back what was written of a frame, and never trust this file again."""
-        with suppress(OSError):  # readers stop at segment.end; recovery steps over the rest
-            os.ftruncate(self._file, segment.end)
-        self._leave_file()
-        if segment.end == 0:
-            segment.path.unlink(missing_ok=True)
-            self._segments.pop()
-
-    def _leave_file(self) -> None:
-        if self._file >= 0:
-            os.close(self._file)
-        self._file = -1
-        self._dirty = False
 
     def _spare(self, data: bytes) -> None:
         if self._reserve_bytes + len(data) > RESERVE_BYTES:
@@ -321,12 +231,13 @@ class Spool:
         self._reserve_bytes += len(data)
 
     def _flush_reserve(self) -> None:
-        """Write the reserve to disk, if it takes it."""
+        """Write the reserve to disk, as far as it takes it."""
         try:
             while self._reserve:
                 header = read_header(self._reserve[0])
-                self._write(self._reserve[0], header.first_seq if header else 0)
+                self._journal.write(self._reserve[0], header.first_seq if header else 0)
                 self._reserve_bytes -= len(self._reserve.popleft())
+                self._problem = None
         except OSError as error:
             self._refused(error)
 
@@ -334,10 +245,8 @@ class Spool:
         self._problem = error.strerror or str(error)
         self._retry_at = time.monotonic() + RETRY_S
 
-    # --- durability ---------------------------------------------------------------------------
-
-    def _sync_until_closed(self) -> None:
-        while not self._closed.wait(self._fsync_s):
+    def _sync_until_closed(self, every_s: float) -> None:
+        while not self._closed.wait(every_s):
             self._sync_aside()
 
     def _sync_aside(self) -> None:
@@ -345,32 +254,22 @@ class Spool:
         with self._changed:
             if self._reserve and time.monotonic() >= self._retry_at:
                 self._flush_reserve()
-            if not self._dirty:
+            if not self._journal.dirty:
                 return
-            self._dirty = False
-            file = os.dup(self._file)
+            handle = self._journal.handle()
         try:
-            os.fdatasync(file)
+            os.fdatasync(handle)
         except OSError as error:
             self._distrust(error)
         finally:
-            os.close(file)
-
-    def _sync(self) -> None:
-        if not self._dirty:
-            return
-        self._dirty = False
-        try:
-            os.fdatasync(self._file)
-        except OSError as error:
-            self._distrust(error)
+            os.close(handle)
 
     def _distrust(self, error: OSError) -> None:
         """After a failed fsync the kernel may have forgotten the data: go on in another file."""
         with self._changed:
             self._fsync_failures += 1
             self._refused(error)
-            self._leave_file()
+            self._journal.leave()
 
 
 class SpoolReader:
@@ -391,7 +290,7 @@ class SpoolReader:
         return self._files.damaged
 
     def read(self) -> list[bytes]:
-        """Return the next frames, about a megabyte of them; none: everything is read."""
+        """Return the next frames, a block of them; none: everything is read."""
         if not self._spool._reserve and (frames := self._files.read()):
             return frames
         with self._spool._changed:  # nothing may come to disk between the two looks
@@ -408,7 +307,7 @@ class SpoolReader:
 
     def _extent(self) -> list[Segment]:
         with self._spool._changed:
-            return list(self._spool._segments)
+            return self._spool._journal.segments
 
 
 def _hold(folder: Path) -> int:
@@ -421,23 +320,6 @@ def _hold(folder: Path) -> int:
         os.close(lock)
         raise SpoolHeldError(str(folder)) from error
     return lock
-
-
-def _truncate(path: Path, size: int) -> None:
-    file = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.ftruncate(file, size)
-        os.fsync(file)
-    finally:
-        os.close(file)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _last_seq(frame: bytes) -> int:

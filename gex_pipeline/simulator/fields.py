@@ -9,8 +9,8 @@ from gex_pipeline.market.arrays import Floats, Ints
 from gex_pipeline.market.sessions import et_datetime, et_ns
 from gex_pipeline.market.symbology import to_schwab
 from gex_pipeline.simulator.board import Board
-from gex_pipeline.simulator.chains import description
 from gex_pipeline.simulator.instruments import INSTRUMENTS, Front, Instrument
+from gex_pipeline.simulator.rows import description
 from gex_pipeline.simulator.spots import Look
 from gex_pipeline.simulator.valuation import COLUMN
 

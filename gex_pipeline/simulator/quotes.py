@@ -7,10 +7,10 @@ import numpy as np
 
 from gex_pipeline.market.sessions import et_datetime
 from gex_pipeline.market.symbology import to_schwab
-from gex_pipeline.simulator.chains import description
 from gex_pipeline.simulator.desk import Desk
 from gex_pipeline.simulator.fields import as_streamed
 from gex_pipeline.simulator.instruments import INSTRUMENTS
+from gex_pipeline.simulator.rows import description
 from gex_pipeline.simulator.valuation import COLUMN
 
 _BY_NAME: Final = {to_schwab(symbol): symbol for symbol in INSTRUMENTS}

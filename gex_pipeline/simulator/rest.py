@@ -159,5 +159,3 @@ def _number(query: dict[str, str], name: str) -> float:
         return float(query[name])
     except ValueError:
         raise _BadParameterError(f"{name} is a number") from None
-
-

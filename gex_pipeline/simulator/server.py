@@ -57,7 +57,7 @@ class SimulatedServer:
         self.folder = root / "simulator"
         self.ready = asyncio.Event()
         self._speed = speed
-        self._start = start if start is not None or origin is None else self._origin_start(origin)
+        self._start = origin.ts_ns if start is None and origin is not None else start
         self._market = Market(seed, contracts, origin)
         self._pace = pace or Pace(rate or RATE)
         self._wall = wall
@@ -94,7 +94,7 @@ class SimulatedServer:
         for task in (keeping, stopping):
             task.cancel()
         results = await asyncio.gather(serving, keeping, stopping, return_exceptions=True)
-        timeline.save(self.folder, desk.clock(), desk.mono_ns())
+        self._save(desk)
         for result in results:
             if isinstance(result, Exception):
                 raise result
@@ -105,11 +105,14 @@ class SimulatedServer:
         loop = asyncio.get_running_loop()
         renew_at = loop.time() + _TOKEN_S
         while True:
-            timeline.save(self.folder, desk.clock(), desk.mono_ns())
+            self._save(desk)
             if loop.time() >= renew_at:
                 renew_at += _TOKEN_S
                 simulator_token(self.root, self._wall)
             await asyncio.sleep(_SAVE_S)
+
+    def _save(self, desk: Desk) -> None:
+        timeline.save(self.folder, desk.clock(), desk.mono_ns(), self._start)
 
     def _timeline(self) -> timeline.Timeline:
         return timeline.resumed(
@@ -119,12 +122,6 @@ class SimulatedServer:
             today=self._today(),
             mono_ns=time.monotonic_ns(),
         )
-
-    def _origin_start(self, origin: Origin) -> int | None:
-        """Return where a chain's market starts; None to go on with a session of that market."""
-        saved = timeline.load(self.folder)
-        is_later = saved is not None and saved.clock.anchor_event_ns >= origin.ts_ns
-        return None if is_later else origin.ts_ns
 
     def _today(self) -> datetime.date:
         return et_datetime(self._wall()).date()
@@ -144,6 +141,7 @@ def _config(app: App) -> uvicorn.Config:
         ws_max_size=REQUEST_LIMIT,
         ws_per_message_deflate=False,
         lifespan="off",
+        proxy_headers=False,
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=_GRACE_S,

@@ -71,8 +71,8 @@ class OptionTeller:
 
     def forget(self, keys: Sequence[str]) -> None:
         """Make the next telling of these keys a full image."""
-        for key in keys:
-            self._told[self._place(key)] = np.nan
+        places = [self._place(key) for key in keys]
+        self._told[places] = np.nan
         dropped = set(keys)
         self._with_terms = {told for told in self._with_terms if told[0] not in dropped}
 

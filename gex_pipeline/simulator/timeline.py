@@ -28,6 +28,8 @@ class Saved(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     clock: MarketClock
     newest_date: datetime.date
     boot: str
+    start_ns: int | None = None
+    """Where the session was told to open, if it was."""
 
 
 class Timeline:
@@ -76,11 +78,12 @@ def resumed(
 
     A session that still runs goes on from its clock, also through the time that the simulator was
     away. Else the next one opens on the trading date after the newest known; the very first on the
-    newest trading day. `start_ns` opens there whatever was saved.
+    newest trading day. `start_ns` opens there instead, once: restarted with the same one, the
+    session goes on, so that market time does not go back under what was recorded.
     """
-    if start_ns is not None:
-        return Timeline(MarketClock(start_ns, mono_ns, speed))
     saved = load(folder)
+    if start_ns is not None and (saved is None or saved.start_ns != start_ns):
+        return Timeline(MarketClock(start_ns, mono_ns, speed))
     if saved is not None and saved.boot == boot_id() and mono_ns >= saved.clock.anchor_mono_ns:
         now_ns = saved.clock.now_ns(mono_ns)
         if now_ns < next_close_ns(saved.clock.anchor_event_ns):
@@ -90,10 +93,10 @@ def resumed(
     return Timeline(MarketClock(opening_ns(day), mono_ns, speed))
 
 
-def save(folder: Path, clock: MarketClock, mono_ns: int) -> None:
+def save(folder: Path, clock: MarketClock, mono_ns: int, start_ns: int | None = None) -> None:
     """Write what a restart needs."""
     day = et_datetime(clock.now_ns(mono_ns)).date()
-    saved = Saved(clock, trading_day_on_or_before(day), boot_id())
+    saved = Saved(clock, trading_day_on_or_before(day), boot_id(), start_ns)
     replace_file(folder / _STATE, msgspec.json.encode(saved))
 
 

@@ -31,8 +31,12 @@ _SLOT_MS: Final = 2000
 _TICK_CHANGES_AT: Final = 3.0
 """Dollars; from here on index options move by dimes."""
 _SIZE_SALT, _WIDTH_SALT = 31, 32
-_MODELLED: Final = np.array([COLUMN[name] for name in ("iv", "delta", "gamma", "theta", "vega", "rho")])
-_QUOTED: Final = np.array([COLUMN[name] for name in ("bid", "ask", "bid_size", "ask_size", "mark", "theo")])
+_MODELLED: Final = np.array(
+    [COLUMN[name] for name in ("iv", "delta", "gamma", "theta", "vega", "rho")]
+)
+_QUOTED: Final = np.array(
+    [COLUMN[name] for name in ("bid", "ask", "bid_size", "ask_size", "mark", "theo")]
+)
 
 
 class Moment(msgspec.Struct, frozen=True, kw_only=True, eq=False):

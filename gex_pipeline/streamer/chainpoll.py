@@ -50,8 +50,8 @@ class ChainPoll:
                 await self._try(symbol)
                 if not self.rounds:
                     self._wish()  # the first contracts stream before the last chain has come
-            self._wish()
             self.rounds += 1
+            self._wish()
             times = 1 if self._open() else _CLOSED_TIMES
             await asyncio.sleep(max(0.0, started_s + interval_s * times - time.monotonic()))
 
@@ -122,9 +122,13 @@ class ChainPoll:
         log.warning("chain of %s", self.detail)
 
     def _wish(self) -> None:
-        """Choose the contracts to stream anew."""
+        """Choose the contracts to stream anew; room is kept for chains that have not come yet."""
         limit = min(self.plan.limit, self.wishes.learned_limit or self.plan.limit)
-        chosen = choose(self._weights, max(0, limit - self.plan.fixed))
+        room = max(0, limit - self.plan.fixed)
+        if not self.rounds:
+            come = sum(map(bool, self._weights.values()))
+            room = room * come // max(1, len(self._weights))
+        chosen = choose(self._weights, room)
         if chosen and chosen != self.wishes.options:
             self.wishes.options = chosen
 

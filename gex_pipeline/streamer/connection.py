@@ -53,9 +53,9 @@ class Connection:
         """Whether data flow."""
         return self.state == "streaming"
 
-    def begin(self, *, restarted: bool) -> None:
-        """Count the time from here to the first data as a gap, if the tapes are old ones."""
-        self._down_since_ns = self.tapes.time.stamp_ns() if restarted else None
+    def begin(self, restarted_ns: int | None) -> None:
+        """Count the time from then to the first data as a gap; None: the tapes are new."""
+        self._down_since_ns = restarted_ns
         self._cause = "restart"
 
     async def run(self, backoff: Backoff, silence_s: float, timeout_s: float) -> None:

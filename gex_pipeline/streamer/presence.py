@@ -18,9 +18,10 @@ from gex_pipeline.hot.lease import Lease, Status
 from gex_pipeline.streamer.markettime import MarketTime
 
 SERVICE = "streamer"
-LEASE_MS = 4_000
+LEASE_MS = 3_000
 _EACH_S = 1.0
 _TRY_S = 0.25
+_GRACE_S = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ class Presence:
         Raises:
             LeaseHeldError: another streamer holds it.
         """
-        until_s = time.monotonic() + 2 * LEASE_MS / 1000
+        until_s = time.monotonic() + LEASE_MS / 1000 + _GRACE_S
         while True:
             try:
                 if await asyncio.to_thread(self._lease.acquire) is not None:
@@ -53,8 +54,10 @@ class Presence:
                 raise LeaseHeldError(SERVICE)
             await asyncio.sleep(_TRY_S)
 
-    async def keep(self, market: MarketTime, fields: Callable[[], Mapping[str, object]]) -> None:
-        """Renew the lease, tell the status and publish the clock, each second.
+    async def keep(
+        self, market: MarketTime | None, fields: Callable[[], Mapping[str, object]]
+    ) -> None:
+        """Renew the lease, tell the status and publish the clock if it is known, each second.
 
         Raises:
             LeaseHeldError: another streamer took the lease.
@@ -71,12 +74,13 @@ class Presence:
         except UNREACHABLE:
             log.warning("the hot store is away; the lease ends by itself")
 
-    def _tell(self, market: MarketTime, fields: Mapping[str, object]) -> bool:
+    def _tell(self, market: MarketTime | None, fields: Mapping[str, object]) -> bool:
         """Return False if the lease is another's; True also while the server is away."""
         try:
             held = self._lease.renew() or self._lease.acquire() is not None
-            if held:
+            if held and market is not None:
                 publish_clock(self._client, self._keys, market.clock)
+            if held:
                 self._status.beat(fields)
         except UNREACHABLE:
             return True

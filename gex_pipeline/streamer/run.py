@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,7 @@ async def stream(
         time = MarketTime()
         simulated = SimulatedTime(wiring.base_url, time) if wiring.simulated else None
         if simulated is not None:
-            await simulated.first(stop)
+            await _first_of(simulated.first(stop), presence.keep(None, lambda: _waiting(wiring)))
         if not stop.is_set():
             spools = open_spools(wiring.root, floors, fsync_ms=wiring.fsync_ms)
             tapes = Tapes(spools, time)
@@ -118,7 +118,7 @@ class Streamer:
     ) -> None:
         """Run every loop until `stop` is set or one of them fails."""
         wiring = self.wiring
-        self.connection.begin(restarted=self.tapes.note_restart())
+        self.connection.begin(self.tapes.note_restart())
         backoff = Backoff(wiring.reconnect_max_s)
         loops = [
             self.tapes.keep_flushing(),
@@ -131,17 +131,9 @@ class Streamer:
         if simulated is not None:
             loops.append(simulated.keep_following())
         async with sending(senders, self.tapes.flush) as sends:
-            tasks = [asyncio.create_task(loop) for loop in loops]
-            stopping = asyncio.create_task(stop.wait())
             try:
-                every: set[asyncio.Future[Any]] = {stopping, *tasks, *sends}
-                done, _ = await asyncio.wait(every, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    task.result()
+                await _first_of(stop.wait(), *loops, *map(asyncio.shield, sends))
             finally:
-                for task in (stopping, *tasks):
-                    task.cancel()
-                await asyncio.gather(stopping, *tasks, return_exceptions=True)
                 await self.account.close()
 
     def status(self, senders: list[Sender]) -> dict[str, object]:
@@ -196,6 +188,25 @@ async def sending(
             flush()
             stop.set()
             await asyncio.gather(*sends, return_exceptions=True)
+
+
+async def _first_of(*waits: Awaitable[object]) -> None:
+    """Return when one of them ends, with its error if it has one; the others are cancelled."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _waiting(wiring: Wiring) -> dict[str, object]:
+    """Return the status before the simulator has answered."""
+    detail = "waiting for the simulator"
+    return {"state": "waiting", "detail": detail, "source": wiring.source, "mode": wiring.mode}
 
 
 def _sender(wiring: Wiring, client: redis.Redis, keys: Keys, spool: Spool) -> Sender:

@@ -137,8 +137,11 @@ class Tapes:
             tape.put(_gap(min(from_ns, ts_ns), ts_ns, cause))
         self.flush()
 
-    def note_restart(self) -> bool:
-        """Say on every tape how long its owner was away; False: all are new."""
+    def note_restart(self) -> int | None:
+        """Say on every tape how long its owner was away, until the stamp that is returned.
+
+        None: all tapes are new.
+        """
         ts_ns = self.time.stamp_ns()
         known = False
         for tape in self.by_calendar.values():
@@ -147,7 +150,7 @@ class Tapes:
                 known = True
                 tape.put(_gap(min(from_ns, ts_ns), ts_ns, "restart"))
         self.flush()
-        return known
+        return ts_ns if known else None
 
     def close(self) -> None:
         """Spool what waits and give the folders back."""

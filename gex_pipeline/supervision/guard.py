@@ -27,8 +27,8 @@ class Episode(msgspec.Struct, frozen=True):
     pid: int | None = None
 
 
-def never() -> bool:
-    """Return that nobody holds it."""
+def never(running: Running | None = None) -> bool:
+    """Return that nobody else holds the lease, and that no process hangs."""
     return False
 
 
@@ -41,7 +41,7 @@ class Guard:
         *,
         by: str,
         leased: Callable[[], bool] = never,
-        hung: Callable[[Running], bool] = lambda running: False,
+        hung: Callable[[Running], bool] = never,
         patience_s: float = 0.0,
     ) -> None:
         self.service = service

@@ -1,8 +1,6 @@
 """Which services there are, and the command line, environment and place of each."""
 
-import os
 import sys
-from importlib import resources
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +16,12 @@ _COMMANDS: Final = {
     "engine": "engine",
     "serving": "serve",
 }
-_DAGSTER_STOP_S: Final = 20.0
+_DAGSTER_STOP_S: Final = 6.0
+
+
+def run_folder(root: Path) -> Path:
+    """Return the folder of records and claims of the services of a root."""
+    return root / "run"
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -37,7 +40,7 @@ class Place(msgspec.Struct, frozen=True):
     @property
     def run(self) -> Path:
         """Folder of records and claims of the services of this root."""
-        return self.root / "run"
+        return run_folder(self.root)
 
     @property
     def dagster_home(self) -> Path:
@@ -67,7 +70,7 @@ def service(place: Place, name: str, ports: Ports) -> Service:
 
 def dagster_services(place: Place, ports: Ports, workspace: Path) -> tuple[Service, Service]:
     """Return Dagster's daemon and page, which see what our own services see."""
-    environment = {**_environment(place, ports), "DAGSTER_HOME": str(place.dagster_home)}
+    environment = dagster_environment(place, ports)
     python = (sys.executable, "-m")
     where = ("-w", str(workspace))
     page = ("-h", ports.dagster_host, "-p", str(ports.dagster))
@@ -83,13 +86,9 @@ def dagster_services(place: Place, ports: Ports, workspace: Path) -> tuple[Servi
     )
 
 
-def write_dagster_yaml(home: Path) -> None:
-    """Put the packaged dagster.yaml where Dagster reads it."""
-    home.mkdir(parents=True, exist_ok=True)
-    template = resources.files("gex_pipeline.supervision").joinpath("dagster.yaml").read_bytes()
-    draft = home / f".dagster.yaml.{os.getpid()}"
-    draft.write_bytes(template)
-    draft.replace(home / "dagster.yaml")
+def dagster_environment(place: Place, ports: Ports) -> dict[str, str]:
+    """Return what Dagster's processes get besides our own environment."""
+    return {**_environment(place, ports), "DAGSTER_HOME": str(place.dagster_home)}
 
 
 def _environment(place: Place, ports: Ports) -> dict[str, str]:

@@ -1,14 +1,15 @@
 """Ports that are free at this moment, remembered so that a restart comes back where it was."""
 
 import socket
-from collections.abc import Iterable
-from contextlib import suppress
+import tempfile
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from gex_pipeline.errors import PortError
+from gex_pipeline.supervision.claim import claim
 
 TRIED: Final = 200
 """Ports after the first one that are tried."""
@@ -26,11 +27,32 @@ def is_free(host: str, port: int) -> bool:
         return False
 
 
-def free_port(host: str, first: int, taken: Iterable[int] = ()) -> int:
-    """Return the first free port from `first` on that is not among those taken."""
-    avoid = set(taken)
+class Reserved:
+    """Ports that this process has spoken for; other starts on this machine leave them alone.
+
+    Between the choice of a port and the moment that a service listens on it lie seconds.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder or Path(tempfile.gettempdir())
+        self._held = ExitStack()
+
+    def take(self, port: int) -> bool:
+        """Reserve a port; False: another start has."""
+        try:
+            return self._held.enter_context(claim(self._folder / f"gex-port-{port}", ""))
+        except OSError:  # another user's
+            return False
+
+    def close(self) -> None:
+        """Let all of them go."""
+        self._held.close()
+
+
+def free_port(host: str, first: int, reserved: Reserved) -> int:
+    """Return the first port from `first` on that is free, and reserve it."""
     for port in range(first, min(first + TRIED, 65536)):
-        if port not in avoid and is_free(host, port):
+        if is_free(host, port) and reserved.take(port):
             return port
     raise PortError(host, first, f"none of the {TRIED} ports from there is free")
 

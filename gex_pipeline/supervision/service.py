@@ -23,7 +23,7 @@ from gex_pipeline.errors import ServiceError
 
 LOG_LIMIT_BYTES: Final = 20_000_000
 """Above it a start puts the log aside as `.old`."""
-MARK: Final = "GEX_SERVICE_OF"
+MARK: Final = "SERVICE_OF_GEX"
 """Variable that marks a service and what it starts: the folder of its record."""
 _PAUSE_S: Final = 0.02
 _LOOKS: Final = 50

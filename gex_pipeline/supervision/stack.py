@@ -13,18 +13,20 @@ from typing import Final
 
 from gex_pipeline.hot.embedded import EmbeddedServer
 from gex_pipeline.supervision.board import Board
-from gex_pipeline.supervision.guard import Episode, Guard
+from gex_pipeline.supervision.guard import Episode, Guard, never
+from gex_pipeline.supervision.home import prepare_home
 from gex_pipeline.supervision.plan import (
     SUPERVISED,
     Place,
     Ports,
+    dagster_environment,
     dagster_services,
     service,
-    write_dagster_yaml,
 )
 from gex_pipeline.supervision.ports import is_free
 from gex_pipeline.supervision.service import Service, find, last_words, stop, wait_for
-from gex_pipeline.supervision.watch import supervisor_of
+from gex_pipeline.supervision.ticks import Ticks
+from gex_pipeline.supervision.watch import supervisor_of, tick_path
 
 READY_S: Final = 60.0
 BACKSTOP_S: Final = 6.0
@@ -43,6 +45,7 @@ class Stack:
         self.place, self.ports = place, ports
         self._hot, self._tell = hot, tell
         self.board = Board(place.redis_url, place.prefix)
+        self._ticks = Ticks(tick_path(place.run))
         names = ("simulator", "streamer", "engine", "serving")
         wanted = names if place.source == "simulator" else names[1:]
         self._guards = [self._guard(service(place, name, ports)) for name in wanted]
@@ -67,9 +70,12 @@ class Stack:
 
     def start_dagster(self, workspace: Path) -> None:
         """Start Dagster's daemon and page; its runs adopt streamer and engine."""
-        write_dagster_yaml(self.place.dagster_home)
+        environment = dagster_environment(self.place, self.ports)
+        log = self._guards[0].service.log.with_name("dagster-storage.log")
+        prepare_home(self.place.dagster_home, environment, log)
         for each in dagster_services(self.place, self.ports, workspace):
-            guard = Guard(each, by=BY)
+            hung = self._ticks.hung if each.name == "dagster-daemon" else never
+            guard = Guard(each, by=BY, hung=hung)
             self._guards.append(guard)
             _stop_if_other(each, self._tell)
             self._look(guard)
@@ -120,7 +126,7 @@ class Stack:
         """Give the supervising runs time to end in order, before Dagster ends under them."""
         deadline = time.monotonic() + RUNS_END_S
         while time.monotonic() < deadline:
-            if not any(supervisor_of(self.place, name) for name in SUPERVISED):
+            if not any(supervisor_of(self.place.run, name) for name in SUPERVISED):
                 return
             time.sleep(0.1)
 

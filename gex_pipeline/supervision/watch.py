@@ -43,7 +43,7 @@ def supervise(
         hung=lambda running: board.hung(running, name),
     )
     try:
-        with claim(supervisor_path(place, name), run_id) as mine:
+        with claim(supervisor_path(place.run, name), run_id) as mine:
             if not mine:
                 return Story(name, 0, (), "another run supervises it")
             while board.wanted(name):
@@ -56,11 +56,22 @@ def supervise(
         board.close()
 
 
-def supervisor_of(place: Place, name: str) -> str | None:
+def tick(run: Path) -> None:
+    """Note that Dagster's sensor was evaluated: its code server lives."""
+    run.mkdir(parents=True, exist_ok=True, mode=0o700)
+    tick_path(run).touch()
+
+
+def tick_path(run: Path) -> Path:
+    """Return the file whose time is that of the sensor's last evaluation."""
+    return run / "dagster.tick"
+
+
+def supervisor_of(run: Path, name: str) -> str | None:
     """Return the id of the run that supervises a service now, if one does."""
-    return holder_of(supervisor_path(place, name))
+    return holder_of(supervisor_path(run, name))
 
 
-def supervisor_path(place: Place, name: str) -> Path:
+def supervisor_path(run: Path, name: str) -> Path:
     """Return the file of the claim of a supervising run."""
-    return place.run / f"{name}.supervisor"
+    return run / f"{name}.supervisor"

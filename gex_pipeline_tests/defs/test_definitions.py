@@ -4,6 +4,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import duckdb
@@ -19,7 +20,10 @@ from gex_pipeline.defs.sensors import SUPERVISING, services
 from gex_pipeline.hot.embedded import EmbeddedServer, connect
 from gex_pipeline.hot.frame import encode_frame
 from gex_pipeline.hot.keys import Keys
+from gex_pipeline.supervision import watch
 from gex_pipeline.supervision.claim import claim
+from gex_pipeline.supervision.guard import Guard
+from gex_pipeline.supervision.service import find, stop
 from gex_pipeline_tests.archive.builders import TAPE, frames
 
 KEYS = Keys("sim:")
@@ -89,7 +93,8 @@ def test_the_asset_commits_the_tape(store: redis.Redis, tmp_path: Path) -> None:
         event.asset_key.to_user_string(): event.metadata["dagster/row_count"].value
         for event in done.asset_materializations_for_node("tape_parts")
     }
-    assert rows == {"trades": 20, "quotes": 20, "option_quotes": 40, "depth": 0, "gaps": 10}
+    known = {name: rows[name] for name in ("trades", "quotes", "option_quotes", "depth", "gaps")}
+    assert known == {"trades": 20, "quotes": 20, "option_quotes": 40, "depth": 0, "gaps": 10}
     assert all(check.passed for check in done.get_asset_check_evaluations())
     with duckdb.connect(str(tmp_path / "sim" / "gex.duckdb"), read_only=True) as connection:
         assert connection.execute("select mode, count(*) from trades group by 1").fetchall() == [
@@ -100,34 +105,32 @@ def test_the_asset_commits_the_tape(store: redis.Redis, tmp_path: Path) -> None:
 def tick(instance: dg.DagsterInstance) -> list[str]:
     """Evaluate the sensor once and return the jobs that it wants a run of."""
     context = dg.build_sensor_context(instance=instance, repository_def=defs.get_repository_def())
-    found = services(context, pipeline=Pipeline())
+    found: Any = services(context, pipeline=Pipeline())
     return sorted(str(each.job_name) for each in found if isinstance(each, dg.RunRequest))
 
 
-def run_of(instance: dg.DagsterInstance, status: dg.DagsterRunStatus) -> str:
-    """Record a run that supervises the streamer, in a state; return its id."""
-    run = instance.create_run_for_job(SUPERVISING["streamer"], status=dg.DagsterRunStatus.QUEUED)
-    if status == dg.DagsterRunStatus.STARTED:
-        event = dg.DagsterEvent(
-            event_type_value=dg.DagsterEventType.PIPELINE_START.value, job_name=run.job_name
-        )
+def run_of(instance: dg.DagsterInstance, *, started: bool) -> str:
+    """Record a run that supervises the streamer; return its id."""
+    job = SUPERVISING["streamer"]
+    run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTING)
+    if started:
+        name = dg.DagsterEventType.PIPELINE_START.value
+        event = dg.DagsterEvent(event_type_value=name, job_name=job.name)
         instance.report_dagster_event(event, run.run_id)
     return run.run_id
 
 
 @pytest.mark.usefixtures("store")
 def test_the_sensor_asks_for_a_run_of_each_service(instance: dg.DagsterInstance) -> None:
-    """And for none that is queued already."""
+    """And for none that is on its way already."""
     assert tick(instance) == ["keep_engine", "keep_streamer"]
 
-    run_of(instance, dg.DagsterRunStatus.QUEUED)
+    run_of(instance, started=False)
     assert tick(instance) == ["keep_engine"]
 
 
-def test_what_is_not_wanted_gets_no_run(
-    store: redis.Redis, instance: dg.DagsterInstance
-) -> None:
-    """gex up writes down what should run."""
+def test_what_is_not_wanted_gets_no_run(store: redis.Redis, instance: dg.DagsterInstance) -> None:
+    """Gex up writes down what should run."""
     store.hset(KEYS.wanted("engine"), "run", "0")
 
     assert tick(instance) == ["keep_streamer"]
@@ -139,7 +142,7 @@ def test_a_started_run_whose_process_is_gone_is_failed(
 ) -> None:
     """One that holds the claim of its service is left alone, however old."""
     monkeypatch.setattr(sensors, "CLAIMING_S", -1.0)
-    run_id = run_of(instance, dg.DagsterRunStatus.STARTED)
+    run_id = run_of(instance, started=True)
 
     with claim(tmp_path / "sim" / "run" / "streamer.supervisor", run_id):
         assert tick(instance) == ["keep_engine"]
@@ -160,7 +163,7 @@ def test_without_a_hot_store_the_sensor_rests(
     monkeypatch.delenv("GEX_REDIS_URL", raising=False)
     context = dg.build_sensor_context(instance=instance, repository_def=defs.get_repository_def())
 
-    found = list(services(context, pipeline=Pipeline()))
+    found: Any = services(context, pipeline=Pipeline())
 
     assert [type(each) for each in found] == [dg.SkipReason]
 
@@ -169,10 +172,6 @@ def test_a_supervising_run_tells_the_story_of_a_service(
     store: redis.Redis, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Started, then no longer wanted: the run succeeds, its observations say what happened."""
-    from gex_pipeline.supervision import watch
-    from gex_pipeline.supervision.service import find, stop
-    from gex_pipeline.supervision.watch import Guard
-
     looked: list[Guard] = []
     real = Guard.look
 

@@ -23,11 +23,12 @@ from gex_pipeline.exposure.live import live_chain
 from gex_pipeline.hot.chains import decode_image
 from gex_pipeline.hot.connect import UNREACHABLE
 from gex_pipeline.hot.lease import read_status
+from gex_pipeline.market import sessions
 from gex_pipeline.market.chain import OptionChain
 from gex_pipeline.market.events import Event
 from gex_pipeline_tests.engine.builders import TAPE, S, beat, told
 from gex_pipeline_tests.engine.conftest import Market, wait_until
-from gex_pipeline_tests.synthetic import ASOF_NS, synthetic_chain
+from gex_pipeline_tests.synthetic import ASOF_NS, DAY, synthetic_chain
 
 CHAIN = synthetic_chain(600, 4)
 NDX = synthetic_chain(300, 3, spot=20_000, symbol="NDX", seed=2)
@@ -168,6 +169,38 @@ def test_a_tape_that_falls_silent_shows_at_once(market: Market) -> None:
 
         market.tell([beat(market.now_ns)])
         wait_until(lambda: market.snapshot()["confidence"] == pytest.approx(before, rel=0.01))
+
+
+def test_after_the_close_the_figures_of_the_close_stay(market: Market) -> None:
+    """What is quoted later changes nothing, also through a restart; the next open does."""
+    close = sessions.quote_close_ns(DAY, late=True)
+    with market.running():
+        market.tell(told(CHAIN, close - S // 2))
+        market.tell([beat(close + S // 2)])
+        wait_until(lambda: market.snapshot().get("final"))
+        before = market.snapshot()
+        market.tell(told(moved(CHAIN, 5), close + 3600 * S))
+    with market.running():
+        market.tell(told(moved(CHAIN, 6), close + 3601 * S))
+        wait_until(lambda: market.store.exists(market.keys.chain("SPX")))
+    assert market.snapshot() == before
+    assert before["ts_event_ns"] == close
+
+    opened = sessions.regular_open_ns(sessions.next_trading_day(DAY)) + S
+    with market.running():
+        market.tell(told(moved(CHAIN, 7), opened))
+        wait_until(lambda: market.snapshot()["ts_event_ns"] == opened)
+
+
+def test_a_market_that_is_closed_from_the_start_has_figures_of_its_close(market: Market) -> None:
+    """An engine that first sees the chain at night folds it as of the close."""
+    close = sessions.quote_close_ns(DAY, late=True)
+    with market.running():
+        market.tell(told(CHAIN, close + 3600 * S))
+        wait_until(lambda: market.snapshot().get("tapes") == {TAPE: market.position})
+    assert market.snapshot()["ts_event_ns"] == close
+    assert market.snapshot()["confidence"] > 0.3
+    assert market.seconds() == []
 
 
 def test_a_hot_store_that_dies_is_waited_for(market: Market) -> None:

@@ -15,12 +15,10 @@ def test_waits_double_to_the_limit_and_start_again_after_data() -> None:
 
 def test_silence_is_the_age_of_the_last_sign_of_life() -> None:
     """Only time without a frame breaks it."""
-    now_s = 0.0
-    silence = Silence(30, mono_s=lambda: now_s)
+    times_s = iter((0.0, 30.0, 31.0, 31.0, 31.0))
+    silence = Silence(30, mono_s=lambda: next(times_s))
 
-    now_s = 30.0
-    assert not silence.broken
-    now_s = 31.0
-    assert silence.broken
+    broken = [silence.broken, silence.broken]
     silence.heard()
-    assert not silence.broken
+
+    assert [*broken, silence.broken] == [False, True, False]

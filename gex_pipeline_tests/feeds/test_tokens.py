@@ -34,11 +34,11 @@ def test_a_disk_that_refuses_loses_no_token(tmp_path: Path) -> None:
     store.folder.write_text("a file where the folder should be")
 
     store.write(WRAPPED)
-
-    assert store.problem is not None
-    assert store.read() == WRAPPED
-    assert not store.save()
+    problem, kept, saved = store.problem, store.read(), store.save()
     store.folder.unlink()
+
+    assert (kept, saved) == (WRAPPED, False)
+    assert str(problem).startswith("the token could not be saved")
     assert store.save()
     assert store.problem is None
     assert TokenStore(store.folder).read() == WRAPPED

@@ -3,6 +3,7 @@
 import functools
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import redis
@@ -25,7 +26,7 @@ from gex_pipeline_tests.synthetic import ASOF_NS, synthetic_chain
 KEYS = Keys("sim:")
 LIMITS = Limits(stale_after_s=10, unavailable_after_s=300)
 SYMBOLS = ("SPX", "SPY", "/NQ")
-PLACE = Place("sim:", "simulated", SYMBOLS, "gexc-1", LIMITS)
+PLACE = Place("sim:", "simulated", SYMBOLS, LIMITS)
 
 
 @functools.cache
@@ -60,7 +61,7 @@ def publish(store: redis.Redis, spot: float = 6000.0, ts_recv_ns: int = ASOF_NS)
 
 def set_last(store: redis.Redis, symbol: str, price: float, ts_ns: int = ASOF_NS) -> None:
     """Set the newest trade and quote of a symbol, quoted a quarter to each side."""
-    at = {"symbol": symbol, "ts_event_ns": ts_ns, "ts_recv_ns": ts_ns}
+    at: dict[str, Any] = {"symbol": symbol, "ts_event_ns": ts_ns, "ts_recv_ns": ts_ns}
     trade = Trade(**at, price=price, size=2.0)
     quote = Quote(**at, bid=price - 0.25, ask=price + 0.25)
     fields = {"trade": encode_json(trade), "quote": encode_json(quote)}
@@ -68,7 +69,7 @@ def set_last(store: redis.Redis, symbol: str, price: float, ts_ns: int = ASOF_NS
 
 
 def fill(store: redis.Redis) -> None:
-    """Fill an empty store: SPX at the synthetic chain's moment, half a second later by the clock."""
+    """Fill an empty store: SPX at the synthetic chain's moment, half a second ago."""
     set_clock(store, ASOF_NS + SECOND_NS // 2)
     publish(store)
     set_last(store, "/NQ", 22_000.0)

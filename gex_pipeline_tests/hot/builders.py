@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import redis
 
@@ -86,10 +87,15 @@ def newest_segment(folder: Path) -> Path:
     return sorted(folder.glob("*.seg"))[-1]
 
 
+def entries(client: redis.Redis, name: str) -> list[tuple[bytes, dict[bytes, bytes]]]:
+    """The entries of a stream."""
+    found: Any = client.xrange(name)
+    return cast("list[tuple[bytes, dict[bytes, bytes]]]", found)
+
+
 def sent_seqs(client: redis.Redis, keys: Keys, tape: str = TAPE) -> list[int]:
     """The seqs on the tape, in its order."""
-    entries = client.xrange(keys.tape(tape))
-    frames = (decode_frame(fields[FIELD]) for _, fields in entries)  # type: ignore[union-attr]
+    frames = (decode_frame(fields[FIELD]) for _, fields in entries(client, keys.tape(tape)))
     return [event.seq for frame in frames for event in frame.events]
 
 

@@ -1,4 +1,4 @@
-"""What a spool took it gives back, whatever happened to its end, its middle, its disk, its owner."""
+"""A spool gives back what it took, whatever happened to its end, its disk or its owner."""
 
 import errno
 import os
@@ -128,7 +128,7 @@ def test_a_folder_of_another_tape_is_refused(tmp_path: Path) -> None:
     fill(tmp_path)
 
     for _ in range(2):
-        with pytest.raises(SpoolError, match="holds the tape schwab.index"):
+        with pytest.raises(SpoolError, match=r"holds the tape schwab\.index"):
             Spool.open(tmp_path, "schwab.cme")
 
 
@@ -184,14 +184,20 @@ def test_a_killed_owner_loses_nothing(tmp_path: Path) -> None:
             assert seqs(spool) == list(range(1, spool.last_seq + 1))
 
 
+def append_many(spool: Spool) -> None:
+    """Ten frames."""
+    for _ in range(10):
+        spool.append(trades(3), MONDAY)
+
+
 class _Disk:
     """A disk that refuses writes to a spool's file, or its fsyncs, while `broken`."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.broken = False
         self._write, self._fdatasync = os.write, os.fdatasync
-        monkeypatch.setattr(spool_module.os, "write", self.write)
-        monkeypatch.setattr(spool_module.os, "fdatasync", self.fdatasync)
+        monkeypatch.setattr(os, "write", self.write)
+        monkeypatch.setattr(os, "fdatasync", self.fdatasync)
 
     def write(self, file: int, data: bytes) -> int:
         """Half a write, then none: what a full disk does."""
@@ -243,8 +249,7 @@ def test_a_full_reserve_is_an_error_of_its_own(
         disk.broken = True
         spool.append(trades(3), MONDAY)
         with pytest.raises(SpoolFullError, match="No space left"):
-            for _ in range(10):
-                spool.append(trades(3), MONDAY)
+            append_many(spool)
         last = spool.last_seq
         assert seqs(spool) == list(range(1, last + 1))
         disk.broken = False
@@ -261,10 +266,10 @@ def test_after_a_failed_fsync_the_spool_goes_on_in_another_file(
     with Spool.open(tmp_path, TAPE, fsync_ms=1) as spool:
         spool.append(trades(3), MONDAY)
         first = newest_segment(tmp_path)
-        assert eventually(lambda: not spool._dirty)
+        assert eventually(lambda: not spool._journal.dirty)
         monkeypatch.setattr(disk, "write", disk._write)
         disk.broken = True
-        monkeypatch.setattr(spool_module.os, "write", disk._write)
+        monkeypatch.setattr(os, "write", disk._write)
         spool.append(trades(3), MONDAY)
         assert eventually(lambda: spool.state().fsync_failures == 1)
         disk.broken = False

@@ -6,6 +6,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from gex_pipeline.archive.step import archive_tape
 from gex_pipeline.errors import QueryError
 from gex_pipeline.lake.catalog import build_catalog
 from gex_pipeline.lake.parts import Part, read_chain
@@ -14,7 +15,6 @@ from gex_pipeline.lake.reader import query, scan
 from gex_pipeline.lake.verify import faults_of
 from gex_pipeline.market.tables import TABLES
 from gex_pipeline_tests.archive.builders import ORIGIN, TAPE, MemorySource, frames
-from gex_pipeline_tests.archive.test_step import archive_tape
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import redis
 from litestar import Litestar
 from litestar.testing import TestClient
 
+from gex_pipeline.exposure.convention import GEXC_1
 from gex_pipeline.gateway.answer import GexAnswer
 from gex_pipeline.gateway.read import SCOPES
 from gex_pipeline.market.sessions import SECOND_NS
@@ -26,7 +27,7 @@ def test_the_answer_is_the_snapshot(client: Client) -> None:
     assert {name: found.json()[name] for name in plain} == msgspec.json.decode(
         msgspec.json.encode(plain)
     )
-    assert (answer.symbol, answer.convention) == ("SPX", "gexc-1")
+    assert (answer.symbol, answer.convention) == ("SPX", GEXC_1.id)
     assert (answer.mode, answer.market, answer.age_s, answer.stale) == (
         "simulated",
         "open",

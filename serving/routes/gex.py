@@ -53,9 +53,7 @@ async def levels(request: AnyRequest, symbol: Symbol, gex_scope: Scope = "all") 
 
 
 @get("/strikes", responses=_ANSWER, summary="Exposure by strike")
-async def strikes(
-    request: AnyRequest, symbol: Symbol, gex_scope: Scope = "all"
-) -> Response[bytes]:
+async def strikes(request: AnyRequest, symbol: Symbol, gex_scope: Scope = "all") -> Response[bytes]:
     """Return a row for each strike."""
     return await _part(request, symbol, gex_scope, "strikes")
 
@@ -69,9 +67,7 @@ async def expiries(
 
 
 @get("/profile", responses=_ANSWER, summary="Exposure if spot stood elsewhere")
-async def profile(
-    request: AnyRequest, symbol: Symbol, gex_scope: Scope = "all"
-) -> Response[bytes]:
+async def profile(request: AnyRequest, symbol: Symbol, gex_scope: Scope = "all") -> Response[bytes]:
     """Return pairs of spot and exposure, by open interest (`profile`) and `profile_volume`."""
     return await _part(request, symbol, gex_scope, "profile")
 

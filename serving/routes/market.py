@@ -10,7 +10,9 @@ from serving.auth import READ, gateway_of
 from serving.routes.gex import AnyRequest, Symbol
 
 _FIRST: Final = 200
-Limit = Annotated[int, QueryParameter(name="limit", ge=1, le=MOST_OPTIONS, description="Most rows.")]
+Limit = Annotated[
+    int, QueryParameter(name="limit", ge=1, le=MOST_OPTIONS, description="Most rows.")
+]
 
 
 @get("/market/{symbol:str}", summary="Newest trade and quote")

@@ -32,14 +32,15 @@ const live = new Live({
     render();
   },
   age(stamp) {
-    Object.assign(snapshot ?? {}, stamp);
+    if (!snapshot) return;
+    Object.assign(snapshot, stamp);
     heard(stamp);
     message('');
   },
   problem(problem) {
     state('unavailable', problem.status === 401 ? 'signed out' : 'no figures');
     message(problem.detail, true);
-    $('age').textContent = '';
+    clear();
   },
   lost(why) {
     state('lost', 'disconnected');
@@ -84,17 +85,31 @@ function note() {
   return '';
 }
 
+// No figure of another symbol or moment stays where its own are missing.
+function clear() {
+  snapshot = null;
+  heardMs = 0;
+  for (const id of ['age', 'regime', 'confidence-level', 'caption', 'provenance']) $(id).textContent = '';
+  for (const id of ['spot', 'confidence']) $(id).textContent = dash;
+  for (const id of ['level-list', 'total-list', 'reasons', 'expiry-rows']) $(id).replaceChildren();
+  $('meter').style.width = '0';
+  $('bars').setAttribute('aria-label', 'GEX by strike: no figures');
+  document.title = `${chosen.symbol} · GEX`;
+  ladder.show(null);
+}
+
 function tick() {
-  if (!heardMs || ['unavailable'].includes(document.body.dataset.state)) return;
-  $('age').textContent = age(ageS + ((performance.now() - heardMs) / 1000);
+  if (!heardMs) return;
+  $('age').textContent = age(ageS + (performance.now() - heardMs) / 1000);
 }
 
 function render() {
   if (!snapshot) return;
   const s = snapshot, figures = chosen.weight === 'oi' ? s : s.volume ?? {};
   $('spot').textContent = points(s.spot);
-  $('regime').textContent = s.net_gex === null ? '' : s.net_gex >= 0 ? 'positive gamma' : 'negative gamma';
-  $('regime').className = s.net_gex >= 0 ? 'call' : 'put';
+  const net = figures.net_gex ?? null;
+  $('regime').textContent = net === null ? '' : net >= 0 ? 'positive gamma' : 'negative gamma';
+  $('regime').className = net >= 0 ? 'call' : 'put';
   document.title = `${s.symbol} ${points(s.spot)} · GEX${s.mode === 'simulated' ? ' (simulated)' : ''}`;
   renderLevels(s, figures);
   renderTotals(s, figures);
@@ -210,8 +225,9 @@ function element(name, text, children = []) {
 
 function choose() {
   history.replaceState(null, '', `#${new URLSearchParams({ symbol: chosen.symbol, scope: chosen.scope })}`);
-  snapshot = null;
-  ladder.show(null);
+  clear();
+  state('', 'connecting');
+  message('');
   live.follow(chosen.symbol, chosen.scope);
 }
 

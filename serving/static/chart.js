@@ -62,7 +62,7 @@ export class Ladder {
       this.tip.hidden = true;
       pen.fillStyle = css('--quiet');
       pen.textAlign = 'center';
-      pen.fillText(view ? 'No strike in this range has a figure' : 'Waiting for the first figures', width / 2, height / 2);
+      pen.fillText(view ? 'No strike in this range' : 'No figures', width / 2, height / 2);
       return;
     }
     this.shape = shapeOf(view, width, height);
@@ -77,7 +77,7 @@ export class Ladder {
     this.tip.hidden = !row;
     if (!row) return;
     const parts = [['calls', row.call], ['puts', row.put], ['net', row.net]].filter(([, value]) => value !== undefined);
-    const figures = parts.map(([name, value]) => `${name.padEnd(6)}${dollars(value)}`);
+    const figures = parts.map(([name, value]) => `${name.padEnd(7)}${dollars(value)}`);
     const counts = [`OI     ${count(row.callOi)} / ${count(row.putOi)}`, `volume ${count(row.callVolume)} / ${count(row.putVolume)}`];
     this.tip.textContent = [strike(row.strike), ...figures, ...counts].join('\n');
   }

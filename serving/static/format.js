@@ -26,8 +26,8 @@ export function percent(value, digits = 1) {
 
 export function away(level, spot) {
   if (level === null || level === undefined || !spot) return '';
-  const share = 100 * (level / spot - 1);
-  return `${share < 0 ? '−' : '+'}${Math.abs(share).toFixed(2)}%`;
+  const share = 100 * (level / spot - 1), size = Math.abs(share).toFixed(2);
+  return size === '0.00' ? 'at spot' : `${share < 0 ? '−' : '+'}${size}%`;
 }
 
 export function age(seconds) {

@@ -6,25 +6,25 @@ Both are pinned below the versions that remove them, so the warnings tell nothin
 
 import warnings
 
-import authlib.deprecate  # type: ignore[import-untyped]  # it sets a filter when first imported
+import authlib.deprecate  # it sets a filter when first imported
 
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", category=authlib.deprecate.AuthlibDeprecationWarning)
     warnings.filterwarnings("ignore", "websockets.legacy", DeprecationWarning)
-    import schwab.auth  # type: ignore[import-untyped]
-    import schwab.client  # type: ignore[import-untyped]
-    import schwab.contrib.util  # type: ignore[import-untyped]
-    import schwab.streaming  # type: ignore[import-untyped]
-    from authlib.integrations.base_client.errors import (  # type: ignore[import-untyped]
+    import schwab.auth
+    import schwab.client
+    import schwab.contrib.util
+    import schwab.streaming
+    from authlib.integrations.base_client.errors import (
         OAuthError,
     )
-    from authlib.integrations.httpx_client import (  # type: ignore[import-untyped]
+    from authlib.integrations.httpx_client import (
         AsyncOAuth2Client,
     )
-    from authlib.integrations.httpx_client._compat import (  # type: ignore[import-untyped]
+    from authlib.integrations.httpx_client._compat import (
         httpx2 as http,
     )
-    from authlib.oauth2.rfc6749 import OAuth2Token  # type: ignore[import-untyped]
+    from authlib.oauth2.rfc6749 import OAuth2Token
 
 AsyncClient = schwab.client.AsyncClient
 StreamClient = schwab.streaming.StreamClient

@@ -19,10 +19,10 @@ BODY = b'{"symbol": "$SPX", "status": "NO_DATA"}'
 class Answer:
     """What a schwab-py call returns, as far as we read it."""
 
-    def __init__(self, status_code: int, content: bytes = BODY, **headers: str) -> None:
+    def __init__(self, status_code: int, content: bytes = BODY, retry_after: str = "") -> None:
         self.status_code = status_code
         self.content = content
-        self.headers = headers
+        self.headers = {"Retry-After": retry_after}
 
 
 class Gateway:
@@ -102,7 +102,7 @@ def test_a_refusal_closes_the_rate_limit() -> None:
     limit = RateLimit(6000)
 
     async def busy(*_: Any, **__: Any) -> Answer:
-        return Answer(429, **{"Retry-After": "30"})
+        return Answer(429, retry_after="30")
 
     gateway.get_option_chain = busy  # type: ignore[method-assign]
 

@@ -1,0 +1,72 @@
+"""`gex stream --dry-run`: the plan and every problem, without a socket."""
+
+import json
+import os
+import socket
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from click.testing import CliRunner, Result
+
+from gex_pipeline.cli.stream import stream
+
+KEPT = ("PATH", "HOME")
+
+
+@pytest.fixture
+def dry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder without settings, and sockets that fail."""
+
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise AssertionError("a socket was opened")
+
+    for name in set(os.environ) - set(KEPT):
+        if name.startswith(("GEX_", "SCHWAB_", "TASTYTRADE_")):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(socket, "socket", refuse)
+    return tmp_path
+
+
+def run(*arguments: str, **environment: str) -> Result:
+    """The command's result."""
+    return CliRunner().invoke(stream, arguments, env=environment)
+
+
+def test_the_plan_of_an_empty_environment_is_the_simulator(dry: Path) -> None:
+    """Nothing set: simulated data, their own root and tokens, nothing wrong."""
+    result = run("--dry-run", "--json")
+
+    plan = json.loads(result.output)
+    assert result.exit_code == 0
+    assert (plan["source"], plan["mode"], plan["problems"]) == ("simulator", "simulated", [])
+    assert plan["root"] == str(dry / "data" / "sim")
+    assert plan["tokens"] == str(dry / "data" / "sim" / "tokens")
+    assert plan["option_room"] == plan["symbol_limit"] - len(plan["equities"] + plan["futures"])
+    assert not list(dry.iterdir())
+
+
+def test_every_problem_is_told_and_no_secret(dry: Path) -> None:
+    """Settings, symbols, source and sign-in in one run; exit code 2."""
+    secret = "do-not-show"  # noqa: S105 # the test's own
+    result = run(
+        "--dry-run",
+        GEX_SOURCE="schwab",
+        SCHWAB_CLIENT_ID=secret,
+        SCHWAB_CLIENT_SECRET=secret,
+        GEX_PORT="99999",
+        GEX_SYMBOLS="SPX,?",
+        GEX_SYMBLOS="SPX",
+    )
+
+    assert result.exit_code == 2
+    for part in ("GEX_PORT", "GEX_SYMBOLS: '?'", "GEX_SYMBLOS", "No Schwab token is stored"):
+        assert part in result.output
+    assert secret not in result.output
+
+
+def test_a_wrong_setting_stops_a_start(dry: Path) -> None:
+    """What the dry run tells, the start refuses."""
+    for environment in ({"GEX_SOURCE": "cboe"}, {"GEX_SYMBOLS": "/NQ"}):
+        assert run(**environment).exception is not None

@@ -1,0 +1,138 @@
+"""The streamer whole: real simulator, real hot store, real schwab-py, kill -9 included."""
+
+import signal
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gex_pipeline.hot.clockstore import read_clock
+from gex_pipeline.market.events import ChainHeader, Event, Gap, Heartbeat, OptionQuote, Quote, Trade
+from gex_pipeline.market.symbology import to_schwab
+from gex_pipeline_tests.streamer.sendlog import Told, expected, lines, told
+from gex_pipeline_tests.streamer.stage import Stage, staged, wait_until
+
+CALENDARS = ("equity", "index", "cme")
+SECOND_NS = 1_000_000_000
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    """A stage with its hot store."""
+    with staged(tmp_path) as ready:
+        yield ready
+
+
+def streamed(events: list[Event]) -> dict[str, list[Told]]:
+    """What the stream put on a tape, by Schwab's key."""
+    found: dict[str, list[Told]] = defaultdict(list)
+    for event in events:
+        if isinstance(event, Quote | Trade) or (isinstance(event, OptionQuote) and event.streamed):
+            found[to_schwab(event.symbol)].append(told(event))
+    return found
+
+
+def received(stage: Stage) -> int:
+    """Items that the streamer says it has received."""
+    return int(stage.status().get("received", 0))
+
+
+def is_streaming(stage: Stage, items: int) -> bool:
+    """Whether all symbols are subscribed and so many items have come."""
+    status = stage.status()
+    full = status.get("state") == "streaming" and int(status["symbols"]) == 120
+    return full and int(status["received"]) > items
+
+
+def test_every_item_of_the_send_log_is_on_the_tape_exactly_once(stage: Stage) -> None:
+    """Also each chain is; the tapes have no hole, and each market second has its heartbeat."""
+    stage.start("simulate")
+    streamer = stage.start("stream")
+    wait_until(lambda: is_streaming(stage, 600), "600 items")
+
+    streamer.send_signal(signal.SIGTERM)
+    assert streamer.wait(20) == 0
+
+    tapes = {calendar: stage.tape(calendar) for calendar in CALENDARS}
+    on_tape = {key: said for tape in tapes.values() for key, said in streamed(tape).items()}
+    assert on_tape == expected(stage.root)[1]
+    assert len(on_tape) == 120
+
+    chains = [line for line in lines(stage.root) if line["service"] == "CHAIN"]
+    sent = sum(line["fields"]["contracts"] for line in chains)
+    every = [event for tape in tapes.values() for event in tape]
+    assert sum(event.contracts for event in every if isinstance(event, ChainHeader)) == sent
+    assert sum(isinstance(event, OptionQuote) and not event.streamed for event in every) == sent
+
+    for tape in tapes.values():
+        stamps = [event.ts_recv_ns for event in tape]
+        assert stamps == sorted(stamps)
+        beats = [event for event in tape if isinstance(event, Heartbeat)]
+        seconds = [beat.ts_recv_ns // SECOND_NS for beat in beats]
+        assert seconds == sorted(set(seconds))
+        assert not any(isinstance(event, Gap) for event in tape)
+        after = {beat.ts_recv_ns: beat.seq for beat in beats}
+        assert all(
+            event.ts_recv_ns != at or event.seq <= after[at]
+            for event in tape
+            if (at := event.ts_recv_ns) in after
+        )
+    assert read_clock(stage.client, stage.keys).anchor_event_ns > 0
+    assert not (stage.data / "spool").exists()
+    assert {path.name for path in stage.root.iterdir()} >= {"hot", "simulator", "spool", "tokens"}
+
+
+def test_a_killed_streamer_comes_back_with_a_gap_on_every_tape(stage: Stage) -> None:
+    """Kill -9, start again: what came before is whole, the gap is told, then all is new images."""
+    stage.start("simulate")
+    stage.start("stream").send_signal(0)
+    wait_until(lambda: is_streaming(stage, 400), "400 items")
+    stage.processes[-1].kill()
+    stage.processes[-1].wait()
+
+    second = stage.start("stream")
+    wait_until(lambda: stage.status().get("pid") == str(second.pid), "the second streamer")
+    wait_until(lambda: is_streaming(stage, 400), "400 items again")
+    second.send_signal(signal.SIGTERM)
+    assert second.wait(20) == 0
+
+    log = expected(stage.root)
+    assert len(log) == 2
+    for calendar in CALENDARS:
+        tape = stage.tape(calendar)
+        gaps = [event for event in tape if isinstance(event, Gap)]
+        assert [gap.cause for gap in gaps] == ["restart", "restart"]
+        assert gaps[0].ts_to_ns == gaps[1].ts_from_ns
+        before = [event for event in tape if event.seq < gaps[0].seq]
+        assert gaps[0].ts_from_ns == before[-1].ts_recv_ns
+        for key, said in streamed(before).items():
+            assert said == log[1][key][: len(said)]
+        for key, said in streamed(tape[len(before) :]).items():
+            assert said == log[2][key]
+
+
+def test_a_lost_simulator_is_a_disconnect_and_the_streamer_finds_it_again(stage: Stage) -> None:
+    """Heartbeats tell the loss, the next connection ends the gap; a second streamer is refused."""
+    simulator = stage.start("simulate")
+    first = stage.start("stream")
+    wait_until(lambda: is_streaming(stage, 200), "200 items")
+    second = stage.start("stream")
+
+    simulator.kill()
+    simulator.wait()
+    wait_until(lambda: stage.status()["state"] == "reconnecting", "the loss is noticed")
+    before = received(stage)
+    stage.start("simulate")
+    wait_until(lambda: is_streaming(stage, before), "streaming again")
+
+    (gap,) = [event for event in stage.tape("cme") if isinstance(event, Gap)]
+    assert gap.cause == "disconnect"
+    assert gap.ts_from_ns < gap.ts_to_ns
+    lost = [
+        beat for beat in stage.tape("cme") if isinstance(beat, Heartbeat) and not beat.connected
+    ]
+    assert lost
+    assert second.wait(30) == 1
+    assert first.poll() is None
+    assert stage.status()["pid"] == str(first.pid)
