@@ -18,7 +18,7 @@ NAMES: Final = ("engine",)
 @click.option("--rounds", default=200, show_default=True, help="Interleaved rounds.")
 @click.pass_context
 def bench(ctx: click.Context, *, name: str, as_json: bool, rounds: int) -> None:
-    r"""Measure a part of the project against its limits, with floor and peers in the same run.
+    """Measure a part of the project against its limits, with floor and peers in the same run.
 
     Needs a checkout with everything installed (make install): peers and workloads are with the
     tests. The exit code is 1 when a limit is missed.

@@ -57,7 +57,7 @@ class Report(msgspec.Struct, frozen=True):
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
 @click.pass_context
 def doctor(ctx: click.Context, *, as_json: bool) -> None:
-    r"""Show every setting with its value and source, all problems, and what is installed.
+    """Show every setting with its value and source, all problems, and what is installed.
 
     Secrets are shown as set or unset. The exit code is 1 when a value is invalid or a name with one
     of our prefixes is unknown.

@@ -46,7 +46,7 @@ OURS = "gexc-1"
     "--json", "as_json", is_flag=True, help="Print the whole snapshot as one JSON object."
 )
 def levels(*, file: str, scope: str, convention: str, as_of: str | None, as_json: bool) -> None:
-    r"""Show gamma exposure and levels of an option chain FILE (- reads standard input).
+    """Show gamma exposure and levels of an option chain FILE (- reads standard input).
 
     FILE is a Cboe quote table (CSV or .dat), a Cboe option JSON or a Schwab chain JSON; its content
     decides. Dollars are of dealer delta per +1% of spot.

@@ -22,7 +22,6 @@ from gex_pipeline.exposure.tallies import Tallies, tally
 from gex_pipeline.market.arrays import Bools, Floats, Ints
 
 WEIGHTS: Final = ("open_interest", "volume")
-PROFILE_NODES: Final = 61
 _SUMS: Final = ("call_gex", "put_gex", "dex", "vex", "cex")
 
 
@@ -49,16 +48,19 @@ class Book(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 
 def make_book(
-    chain: Chain, smile: Smile, convention: Convention, profile_nodes: int = PROFILE_NODES
+    chain: Chain, smile: Smile, convention: Convention, scan_nodes: int | None = None
 ) -> Book:
-    """Return greeks, exposures and profiles per group, for both weights."""
+    """Return greeks, exposures and profiles per group, for both weights.
+
+    `scan_nodes` (odd) draws the profile more finely than the convention's own: 401 for 201 points.
+    """
     greeks = line_greeks(chain, smile)
     other = sensitivities(greeks, smile)
     exposures = tuple(
         line_exposure(greeks, other, weight) for weight in (chain.open_interest, chain.volume)
     )
     start = np.searchsorted(greeks.group, np.arange(len(chain.groups) + 1))
-    x = profile.nodes(convention.scan_span, 2 * profile_nodes - 1)
+    x = profile.nodes(convention.scan_span, scan_nodes or convention.scan_nodes)
     bells = np.stack([exposure.bell for exposure in exposures])
     columns = [getattr(exposure, name) for exposure in exposures for name in _SUMS]
     return Book(

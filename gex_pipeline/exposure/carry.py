@@ -33,6 +33,18 @@ class RateChoice(msgspec.Struct, frozen=True):
     source: str
 
 
+class Configured(msgspec.Struct, frozen=True, kw_only=True):
+    """What the user knows better than a chain that implies nothing."""
+
+    rate: RateChoice | None = None
+    """A configured curve's rate, or the parent index's."""
+    dividend: float | None = None
+    """Continuous yield, for forwards that neither parity nor a neighbour gives."""
+
+
+NOTHING_CONFIGURED: Final = Configured()
+
+
 class Carry(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Rate and forwards of one chain; G groups."""
 
@@ -52,12 +64,14 @@ def find_carry(
     time: YearsToExpiry,
     two_sided: Bools,
     convention: Convention,
-    fallback: RateChoice | None,
+    configured: Configured = NOTHING_CONFIGURED,
 ) -> Carry:
     """Return rate and forwards of all unexpired groups.
 
-    Forwards fall back, in order, to the sibling root's carry, the neighbouring expiries', and spot.
+    Forwards fall back, in order, to the sibling root's carry, the neighbouring expiries', the rate
+    less a configured dividend yield, and spot; the rate to the configured one, and zero.
     """
+    fallback, dividend = configured.rate, configured.dividend
     quotes = tuple(_parity_quotes(chain, two_sided, g) for g in range(len(chain.groups)))
     rate = _implied_rate(chain, time, quotes, convention) or fallback or RateChoice(0.0, "zero")
     df = np.exp(-rate.value * time.years)
@@ -69,7 +83,12 @@ def find_carry(
         for g in range(len(chain.groups))
     ]
     forwards = tuple(
-        _fallback(chain, time.years, found, g) if isinstance(one, str) else one
+        (
+            _fallback(chain, time.years, found, g)
+            or _carried(chain.spot, float(time.years[g]), rate.value, dividend, one)
+        )
+        if isinstance(one, str)
+        else one
         for g, one in enumerate(found)
     )
     return Carry(
@@ -133,7 +152,8 @@ def _implied_rate(
 
 def _fallback(
     chain: Chain, years: Floats, found: list[Forward | str | None], group: int
-) -> Forward:
+) -> Forward | None:
+    """Return the sibling root's or the neighbours' carry; None without a parity forward at all."""
     reason = str(found[group])
     carry = {
         g: math.log(forward.value / chain.spot)
@@ -141,7 +161,7 @@ def _fallback(
         if isinstance(forward, Forward)
     }
     if not carry:
-        return Forward(value=chain.spot, method="zero", reason=reason)
+        return None
     date = chain.groups[group].expiry
     sibling = next((g for g in carry if chain.groups[g].expiry == date), None)
     if sibling is not None:
@@ -149,6 +169,16 @@ def _fallback(
         return Forward(value=value, method="sibling", reason=reason)
     value = chain.spot * math.exp(_neighbour_carry(chain, years, carry, group))
     return Forward(value=value, method="neighbour", reason=reason)
+
+
+def _carried(
+    spot: float, years: float, rate: float, dividend: float | None, reason: str
+) -> Forward:
+    """Return the forward of a chain without one parity forward: carried, or spot itself."""
+    if dividend is None:
+        return Forward(value=spot, method="zero", reason=reason)
+    value = spot * math.exp((rate - dividend) * years)
+    return Forward(value=value, method="rate", reason=reason)
 
 
 def _neighbour_carry(chain: Chain, years: Floats, carry: dict[int, float], group: int) -> float:

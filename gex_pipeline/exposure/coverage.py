@@ -122,7 +122,7 @@ def measure_coverage(evidence: Evidence, scope: Bools, feed: float = 1.0) -> Cov
         two_sided=_ratio(int(np.count_nonzero(evidence.near_two_sided[near])), blur.size),
         band=0.0 if iv_band is None else 1 / (1 + (iv_band / _BAND_SCALE) ** 2),
         sync=_NO_GAP if gap is None else math.exp(-((gap / _GAP_SCALE) ** 2)),
-        quote_time=_quote_time_factor(chain.asof_rule, age_s),
+        quote_time=_quote_time_factor(chain, age_s),
         feed=feed,
     )
     return Coverage(
@@ -186,10 +186,13 @@ def _median_age_s(chain: Chain, near: Ints) -> float | None:
     return median(ages) if ages.size else None
 
 
-def _quote_time_factor(rule: AsofRule, age_s: float | None) -> float:
-    if age_s is not None:
-        return float(1 - np.clip((age_s - _FRESH_S) / _STALE_SPAN_S, 0, 1))
-    return _LAST_CLOSE if rule == "last_close" else 1.0
+def _quote_time_factor(chain: Chain, age_s: float | None) -> float:
+    """Return 1 for quotes as old as a file says, less for old or guessed ones, 0 without any."""
+    if not chain.live:
+        return _LAST_CLOSE if chain.asof_rule == "last_close" else 1.0
+    if age_s is None:
+        return 0.0
+    return float(1 - np.clip((age_s - _FRESH_S) / _STALE_SPAN_S, 0, 1))
 
 
 def _forward_counts(chain: Chain, smile: Smile, scope: Bools) -> Forwards:

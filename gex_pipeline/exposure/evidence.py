@@ -13,6 +13,8 @@ from gex_pipeline.market.arrays import Bools, Floats, Ints
 from gex_pipeline.options.black76 import INV_SQRT_2PI
 
 _VENDOR_WORTH: Final = 0.7
+_BLUR_MAX: Final = 1e6
+"""A worthless vega leaves a volatility unknown: no need to say by how much more than this."""
 _VENDOR_WORTH_AMERICAN: Final = 0.9
 _FORWARD_WORTH: Final = {"parity": 1.0, "sibling": 0.5, "neighbour": 0.5}
 
@@ -86,6 +88,6 @@ def _near_quotes(chain: Chain, smile: Smile, near: Ints) -> tuple[Bools, Floats]
     d1 = stdev / 2 - smile.log_moneyness[near] / stdev
     forward = (smile.carry.df * smile.carry.forward)[at]
     vega = forward * np.exp(-0.5 * d1 * d1) * INV_SQRT_2PI * stdev
-    half_spread = (chain.ask[side, near] - chain.bid[side, near]) / 2
-    blur = half_spread / np.maximum(vega, np.finfo(np.float64).tiny)
-    return two_sided, np.where(two_sided, blur, np.nan)
+    spread = np.where(two_sided, chain.ask[side, near] - chain.bid[side, near], np.nan)
+    least = np.maximum(spread / 2 / _BLUR_MAX, np.finfo(np.float64).tiny)
+    return two_sided, spread / 2 / np.maximum(vega, least)

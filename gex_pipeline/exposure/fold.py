@@ -11,14 +11,14 @@ from typing import Final
 import msgspec
 
 from gex_pipeline.exposure import levels
-from gex_pipeline.exposure.book import PROFILE_NODES, Book, make_book, scope_scan
+from gex_pipeline.exposure.book import Book, make_book, scope_scan
 from gex_pipeline.exposure.breakdown import (
     LineGex,
     expiry_rows,
     strike_rows,
     sum_by_strike,
 )
-from gex_pipeline.exposure.carry import RateChoice
+from gex_pipeline.exposure.carry import NOTHING_CONFIGURED, Configured
 from gex_pipeline.exposure.chain import Chain
 from gex_pipeline.exposure.convention import GEXC_1, Convention
 from gex_pipeline.exposure.coverage import measure_coverage
@@ -56,14 +56,15 @@ def fold(
     scopes: Sequence[str] = ("all",),
     *,
     convention: Convention = GEXC_1,
-    profile_nodes: int = PROFILE_NODES,
-    rate: RateChoice | None = None,
+    scan_nodes: int | None = None,
+    configured: Configured = NOTHING_CONFIGURED,
     feed: float = 1.0,
 ) -> dict[str, GexSnapshot]:
     """Return the snapshot of each scope.
 
-    `profile_nodes` is 61 or 201; `rate` stands in where the chain implies none; `feed` is the
-    feed's factor of confidence. A chain without a spot answers null with the reason no_spot.
+    `scan_nodes` draws a finer profile (401 for 201 points); `configured` stands in where the chain
+    implies no rate or forward; `feed` is the feed's factor of confidence. A chain without a spot
+    answers null with the reason no_spot.
 
     Raises:
         ConventionError: a scope of an unknown name.
@@ -76,8 +77,8 @@ def fold(
             scope: without_spot(chain, scope, convention.id, scope_groups(chain, unexpired, scope))
             for scope in scopes
         }
-    smile = solve_smile(chain, convention, rate)
-    return snapshots(make_book(chain, smile, convention, profile_nodes), scopes, feed=feed)
+    smile = solve_smile(chain, convention, configured)
+    return snapshots(make_book(chain, smile, convention, scan_nodes), scopes, feed=feed)
 
 
 def snapshots(book: Book, scopes: Sequence[str], *, feed: float = 1.0) -> dict[str, GexSnapshot]:

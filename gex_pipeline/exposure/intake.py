@@ -141,7 +141,7 @@ def _cleaned(source: OptionChain, keep: Ints, group: Ints) -> _Rows:
         gamma=_quoted(source.gamma[keep], _GAMMAS),
         open_interest=_count(source.open_interest[keep]),
         volume=_count(source.volume[keep]),
-        ts_quote_ns=np.maximum(source.ts_quote_ns[keep], 0),
+        ts_quote_ns=_moments(source.ts_quote_ns[keep]),
     )
 
 
@@ -153,6 +153,12 @@ def _quoted(column: Floats, bounds: tuple[float, float]) -> Floats:
 
 def _count(column: Floats) -> Floats:
     return np.where((column > 0) & (column <= _COUNT_MAX), column, 0.0)
+
+
+def _moments(column: Ints) -> Ints:
+    """Return the column with 0 for what is no moment of the calendar's years."""
+    first, last = (sessions.et_ns(day, 0) for day in (sessions.FIRST_DAY, sessions.LAST_DAY))
+    return np.where((column >= first) & (column < last), column, 0)
 
 
 def _newest(rows: _Rows) -> tuple[_Rows, int]:

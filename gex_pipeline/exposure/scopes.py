@@ -52,7 +52,9 @@ def scope_groups(chain: Chain, live: Bools, scope: str) -> Bools:
             for group in chain.groups
         ]
         return np.array(chosen, dtype=bool) & live
-    first, last = _range(scope, today, _ahead(dates, live), _opex(today, chain.asof_ns))
+    to_opex = scope in ("monthly", "to_opex")
+    opex = _opex(today, chain.asof_ns) if to_opex else today
+    first, last = _range(scope, today, _ahead(dates, live), opex)
     return np.array([first <= date <= last for date in dates], dtype=bool) & live
 
 

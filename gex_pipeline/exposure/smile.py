@@ -11,7 +11,13 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from gex_pipeline.exposure.carry import SHORT_YEARS, Carry, RateChoice, find_carry
+from gex_pipeline.exposure.carry import (
+    NOTHING_CONFIGURED,
+    SHORT_YEARS,
+    Carry,
+    Configured,
+    find_carry,
+)
 from gex_pipeline.exposure.chain import CALL, PUT, Chain
 from gex_pipeline.exposure.convention import Convention
 from gex_pipeline.market.arrays import Bools, Floats, Ints
@@ -53,15 +59,18 @@ class Smile(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         return self.carry.forwards
 
 
-def solve_smile(chain: Chain, convention: Convention, fallback: RateChoice | None = None) -> Smile:
+def solve_smile(
+    chain: Chain,
+    convention: Convention,
+    configured: Configured = NOTHING_CONFIGURED,
+) -> Smile:
     """Return forwards and volatilities of all unexpired groups.
 
-    `fallback` is the rate where the chain implies none: a configured curve's or the parent
-    index's; without one, zero. Needs a spot.
+    Needs a spot. `configured` stands in where the chain implies nothing.
     """
     time = years_to_expiry(chain.settle_ns, chain.asof_ns, convention.floor_minutes)
     two_sided = chain.two_sided
-    carry = find_carry(chain, time, two_sided, convention, fallback)
+    carry = find_carry(chain, time, two_sided, convention, configured)
     log_moneyness = np.log(chain.strike) - np.log(carry.forward)[chain.group]
     own = _own_iv(chain, carry, time.years, two_sided, convention)
     vendor = _vendor_iv(chain, carry.forward, convention)

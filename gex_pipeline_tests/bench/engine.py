@@ -68,7 +68,7 @@ def run(rounds: int) -> Bench:
         "exp": _exp_workload(),
         "core": lambda: core(chain, smile),
         "snapshot": lambda: snapshots(make_book(chain, smile, GEXC_1), SCOPES),
-        "snapshot_201": lambda: snapshots(make_book(chain, smile, GEXC_1, 201), SCOPES),
+        "snapshot_201": lambda: snapshots(make_book(chain, smile, GEXC_1, 401), SCOPES),
         "own_iv_snapshot": lambda: fold(chain, SCOPES),
         "profile": lambda: own_profile(chain, smile, x),
         "textbook": lambda: textbook_profile(columns, chain.spot, x),

@@ -167,34 +167,27 @@ def not_finite(value: Any, path: str = "") -> Iterator[str]:
 
 NULL_BY_MEANING = frozenset({"raw"})
 """Null says something itself: nothing was denied."""
-BLOCKS = frozenset({"walls", "vendor"})
-"""Blocks of figures: test_fold asks for their reasons, so that one gap fails one test."""
-NOT_PART = frozenset({"expected_move", "coverage", "confidence", "confidence_level"})
-"""What a cross-check has not: test_vendor asks for the reasons, for the same cause."""
 
 
-def unexplained(document: Mapping[str, Any], known: frozenset[str] = frozenset()) -> list[str]:
-    """Return the null fields of an exposure's JSON that have no reason, `known` ones apart."""
+def unexplained(document: Mapping[str, Any]) -> list[str]:
+    """Return the null fields of an exposure's JSON that have no reason."""
     return [
         name
         for name, value in document.items()
-        if value is None and name not in {*document["null_reasons"], *NULL_BY_MEANING, *known}
+        if value is None and name not in {*document["null_reasons"], *NULL_BY_MEANING}
     ]
 
 
-def assert_sound(snapshot: GexSnapshot, known: frozenset[str] = BLOCKS) -> None:
-    """Fail unless every number is finite and every null figure has a reason, in JSON too.
-
-    `known` are fields whose reasons another test asks for.
-    """
+def assert_sound(snapshot: GexSnapshot) -> None:
+    """Fail unless every number is finite and every null field has a reason, in JSON too."""
     assert list(not_finite(msgspec.to_builtins(snapshot))) == []
     data = msgspec.json.encode(snapshot)
     document = msgspec.json.decode(data)
 
     assert msgspec.json.decode(data, type=GexSnapshot) == snapshot
-    assert unexplained(document, known) == []
+    assert unexplained(document) == []
     for view in (document["volume"], (document["raw"] or {}).get("volume")):
-        assert view is None or unexplained(view, known) == []
+        assert view is None or unexplained(view) == []
     for view in (snapshot, snapshot.volume):
         if isinstance(view, Exposure) and view.call_gex is not None and view.put_gex is not None:
             assert view.call_gex >= 0 >= view.put_gex

@@ -23,7 +23,7 @@ from gex_pipeline_tests.synthetic import synthetic_chain
 def book(rows: list[Row], profile_nodes: int = 61) -> Book:
     """Return the book of rows."""
     found = chain(rows)
-    return make_book(found, smile(found), GEXC_1, profile_nodes)
+    return make_book(found, smile(found), GEXC_1, 2 * profile_nodes - 1)
 
 
 def scan_of(of: Book, scope: str) -> tuple[Floats, Floats]:

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from gex_pipeline.exposure.carry import Carry, RateChoice, find_carry
+from gex_pipeline.exposure.carry import Carry, Configured, RateChoice, find_carry
 from gex_pipeline.exposure.chain import Chain
 from gex_pipeline.exposure.convention import GEXC_1
+from gex_pipeline.exposure.fold import fold
 from gex_pipeline.options.time_to_expiry import years_to_expiry
 from gex_pipeline_tests.exposure.builders import (
     LATER,
@@ -29,7 +30,7 @@ EXPIRIES = [datetime.date(2025, month, day) for month, day in ((7, 18), (8, 15),
 def carry_of(found: Chain, fallback: RateChoice | None = None) -> Carry:
     """Return the carry under the default convention."""
     time = years_to_expiry(found.settle_ns, found.asof_ns, GEXC_1.floor_minutes)
-    return find_carry(found, time, found.two_sided, GEXC_1, fallback)
+    return find_carry(found, time, found.two_sided, GEXC_1, Configured(rate=fallback))
 
 
 def unquoted(expiry: datetime.date, root: str = "SPXW") -> list[Row]:
@@ -198,3 +199,18 @@ def test_far_expiries_say_nothing_of_the_gap() -> None:
     far = EXPIRIES[1]
 
     assert carry_of(chain(quoted(ladder(), far, forward=SPOT * 1.003))).gap is None
+
+
+def test_a_configured_dividend_carries_spot() -> None:
+    """F = S exp((r - q) T) where no expiry has a parity forward: 5% less 1% over the time left."""
+    rows = [Row(5000, expiry=LATER, iv=0.2, oi=1.0)]
+    found = chain(rows)
+    answer = fold(found, configured=Configured(rate=RateChoice(0.05, "config"), dividend=0.01))[
+        "all"
+    ]
+    (row,) = answer.expiries
+
+    assert row.years is not None
+    assert row.forward == pytest.approx(SPOT * math.exp(0.04 * row.years), rel=1e-12)
+    assert row.forward_method == "rate"
+    assert row.forward_reason == "quotes:0"

@@ -13,6 +13,8 @@ from gex_pipeline_tests.exposure.builders import (
     NEXT,
     TODAY,
     Row,
+    answer,
+    assert_sound,
     chain,
     change,
     quoted,
@@ -73,9 +75,17 @@ def test_near_lines_and_their_blur() -> None:
     assert found.near_oi.tolist() == [2] * 5
 
 
-def test_a_worthless_vega_blurs_without_bound_and_without_error() -> None:
-    """Far out in minutes a quote says nothing: no division by zero."""
-    rows = [*quoted(STRIKES, oi=1.0), Row(5249, 1, "SPXW", TODAY, 0.05, 0.06)]
-    found = evidence(rows)
-
+@pytest.mark.parametrize(
+    "row",
+    [
+        Row(5150, 1, "SPXW", TODAY, 9.0, 1.0, iv=0.03, oi=10.0),  # crossed, far out in minutes
+        Row(5150, 1, "SPXW", TODAY, 0.01, 0.02, iv=0.03, oi=10.0),  # below the tick: the vendor's
+        Row(5249, 1, "SPXW", TODAY, 0.05, 0.06, oi=10.0),
+    ],
+)
+def test_a_worthless_vega_blurs_without_an_error(row: Row) -> None:
+    """A vega that is zero to the last digit: no warning, no overflow, and a band of next to 0."""
+    found = evidence([*quoted(STRIKES, oi=1.0), row])
     assert np.isfinite(found.near_blur[found.near_two_sided]).all()
+
+    assert_sound(answer([row]))

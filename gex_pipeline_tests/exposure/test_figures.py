@@ -76,7 +76,7 @@ def test_gross_and_net() -> None:
 def test_the_profile_at_spot_is_the_net_exposure(seed: int, nodes: int) -> None:
     """To 1e-9 of gross in every scope, so that regime and flip cannot contradict."""
     chain = clean_chain(synthetic_chain(1600, 20, seed=seed))
-    for found in fold(chain, NAMES, profile_nodes=nodes).values():
+    for found in fold(chain, NAMES, scan_nodes=2 * nodes - 1).values():
         for view in (found, found.volume):
             assert view is not None
             assert view.net_gex is not None

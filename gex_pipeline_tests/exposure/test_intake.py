@@ -29,7 +29,7 @@ SATURDAY = datetime.date(2025, 5, 17)
 @pytest.mark.parametrize(
     ("kept", "gone"),
     [
-        ({"ts": 2, "bid": 1.0}, {"ts": 1, "volume": 9, "oi": 9, "bid": 9.0}),
+        ({"ts": ASOF_NS, "bid": 1.0}, {"ts": ASOF_NS - 1, "volume": 9, "oi": 9, "bid": 9.0}),
         ({"volume": 2, "bid": 1.0}, {"volume": 1, "oi": 9, "bid": 9.0}),
         ({"oi": 2, "bid": 1.0}, {"oi": 1, "bid": 9.0}),
         ({"bid": 2.0, "ask": 3.0}, {"bid": 1.0, "ask": 9.0}),

@@ -20,7 +20,7 @@ from gex_pipeline.exposure.scopes import NAMES
 from gex_pipeline.exposure.snapshot import Exposure, GexSnapshot, Raw
 from gex_pipeline.feeds.chainfile import read_chain_file
 from gex_pipeline.market.sessions import et_datetime
-from gex_pipeline_tests.exposure.builders import BLOCKS, assert_sound
+from gex_pipeline_tests.exposure.builders import assert_sound
 
 pytestmark = pytest.mark.samples
 
@@ -306,4 +306,4 @@ def test_a_schwab_chain_of_puts(samples: Path) -> None:
     assert found.zero_gamma is None
     assert found.coverage.forwards.parity == 0
     assert found.confidence_level == "unusable"
-    assert_sound(found, BLOCKS)
+    assert_sound(found)
