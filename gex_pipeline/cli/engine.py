@@ -19,7 +19,7 @@ from gex_pipeline.settings import Origin, Settings, origin_of
 
 @click.command()
 def engine() -> None:
-    r"""Compute exposure from the live tape, publish it and record each second.
+    """Compute exposure from the live tape, publish it and record each second.
 
     Started by gex up; by hand it needs GEX_REDIS_URL, the hot store that a streamer fills. It goes
     on where the last engine stopped, and ends cleanly on Ctrl-C or SIGTERM.

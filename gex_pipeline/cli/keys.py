@@ -20,7 +20,7 @@ from gex_pipeline.settings import Settings, origin_of
 
 @click.group()
 def keys() -> None:
-    r"""Make, list and revoke API keys.
+    """Make, list and revoke API keys.
 
     A key works within a second of being made, and no longer than two after it was revoked. Only a
     digest is kept, in keys.json of the data folder.
@@ -46,7 +46,7 @@ def keys() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
 def create(*, label: str, scopes: tuple[Scope, ...], as_json: bool) -> None:
-    r"""Make a key and print it: this once, for it is kept nowhere.
+    """Make a key and print it: this once, for it is kept nowhere.
 
     \b
     Example:
@@ -66,7 +66,7 @@ def create(*, label: str, scopes: tuple[Scope, ...], as_json: bool) -> None:
 @keys.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array instead.")
 def list_keys(*, as_json: bool) -> None:
-    r"""List the keys that are valid.
+    """List the keys that are valid.
 
     \b
     Example:
@@ -87,7 +87,7 @@ def list_keys(*, as_json: bool) -> None:
 @keys.command()
 @click.argument("key_id")
 def revoke(*, key_id: str) -> None:
-    r"""Make a key invalid for ever.
+    """Make a key invalid for ever.
 
     \b
     Example:

@@ -24,7 +24,7 @@ _ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 # compared, 
 @click.command("open")
 @click.option("--browser", is_flag=True, help="Open it in this machine's browser too.")
 def open_page(*, browser: bool) -> None:
-    r"""Print a link that opens the page: once, within five minutes.
+    """Print a link that opens the page: once, within five minutes.
 
     The browser that opens it is remembered for a week.
 

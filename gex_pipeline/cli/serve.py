@@ -29,7 +29,7 @@ _BACKLOG: Final = 256
 @click.option("--host", help="Address to listen on; else GEX_HOST.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on; else GEX_PORT.")
 def serve(*, host: str | None, port: int | None) -> None:
-    r"""Answer the API and the page from the hot store, until Ctrl-C or SIGTERM.
+    """Answer the API and the page from the hot store, until Ctrl-C or SIGTERM.
 
     Started by gex up; by hand it finds the hot store of GEX_REDIS_URL, else the one that gex up
     started in the data folder. A link to the page: gex open. The key of this machine lies in

@@ -52,7 +52,7 @@ def simulate(  # noqa: PLR0913 # click passes one argument per option
     start: str | None,
     chain: Path | None,
 ) -> None:
-    r"""Run a simulated market that speaks Schwab's OAuth, REST and streamer protocol.
+    """Run a simulated market that speaks Schwab's OAuth, REST and streamer protocol.
 
     \b
     Example:

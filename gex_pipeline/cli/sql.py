@@ -19,7 +19,7 @@ WIDEST: Final = 60
 @click.argument("statement")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: columns and rows.")
 def sql(*, statement: str, as_json: bool) -> None:
-    r"""Answer one SELECT over the lake: trades, quotes, option_quotes, depth, gaps and so on.
+    """Answer one SELECT over the lake: trades, quotes, option_quotes, depth, gaps and so on.
 
     `_ends` has the last committed event of each tape, `_lost` the events that nothing holds any
     more. Times are UTC nanoseconds.

@@ -51,7 +51,7 @@ class Preview(msgspec.Struct, frozen=True):
 @click.option("--json", "as_json", is_flag=True, help="With --dry-run: print one JSON object.")
 @click.pass_context
 def stream(ctx: click.Context, *, dry_run: bool, as_json: bool) -> None:
-    r"""Stream market data onto the tape: Schwab's, or the simulator's.
+    """Stream market data onto the tape: Schwab's, or the simulator's.
 
     Started by gex up; by hand it needs GEX_REDIS_URL. Whole chains come by REST, then the stream
     holds the underlyings, the futures and the contracts with most gamma. It reconnects by itself

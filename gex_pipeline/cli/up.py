@@ -32,7 +32,7 @@ WORKSPACE: Final = "workspace.yaml"
 @click.option("--host", help="Address of the page and the API; else GEX_HOST.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Their port; else GEX_PORT, if free.")
 def up(*, host: str | None, port: int | None) -> None:
-    r"""Start all services and Dagster, and keep them running until Ctrl-C.
+    """Start all services and Dagster, and keep them running until Ctrl-C.
 
     Without Schwab credentials the market is a simulated one. Ports that are taken are replaced by
     the next free ones; one given by --port is not.
@@ -40,7 +40,7 @@ def up(*, host: str | None, port: int | None) -> None:
     \b
     Example:
       gex up
-      gex up --host 0.0.0.0 --port 8080
+      gex up --port 8080
     """
     settings = service_settings(strict=False)
     origin = origin_of(settings)

@@ -123,7 +123,7 @@ def encode_answer(image: Image, part: Part, stamped: dict[str, Any]) -> bytes:
     sections = image.sections
     if part != "whole":
         sections = {name: sections[name] for name in _PARTS[part] if name in sections}
-    if part == "profile" and image.sections.get("volume", b"null") != b"null":
-        volume = _sections.decode(image.sections["volume"])
-        sections["profile_volume"] = volume["profile"]
+    if part == "profile":
+        volume = msgspec.json.decode(image.sections.get("volume", b"null"), type=Sections | None)
+        sections |= {"profile_volume": volume["profile"]} if volume else {}
     return _encoder.encode({**sections, **stamped})

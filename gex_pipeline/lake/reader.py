@@ -1,4 +1,4 @@
-"""Reading the lake: exactly the files that the chains name, by SQL or as a lazy frame."""
+"""Reading the lake by SQL: exactly the files that the chains name at this moment."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,10 +6,9 @@ from typing import Any, Final
 
 import duckdb
 import msgspec
-import polars as pl
 
 from gex_pipeline.errors import QueryError
-from gex_pipeline.lake.columns import quoted, schema_of, view_sql
+from gex_pipeline.lake.columns import quoted, view_sql
 from gex_pipeline.lake.parts import Chain, Manifest, read_chain
 from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.market.tables import TABLES
@@ -57,15 +56,6 @@ def query(paths: LakePaths, sql: str) -> Answer:
         except duckdb.Error as error:
             raise QueryError(str(error)) from error
     raise AssertionError("the last attempt returns or raises")
-
-
-def scan(paths: LakePaths, table: str) -> pl.LazyFrame:
-    """Return a table as a lazy frame over the files of this moment."""
-    files = files_of(paths, chains(paths))[table]
-    if not files:
-        nothing = pl.from_arrow(schema_of(TABLES[table]).empty_table())
-        return pl.DataFrame(nothing).lazy()
-    return pl.scan_parquet(list(files), hive_partitioning=False)  # noqa: TID251 # this is the edge
 
 
 def lake_views(paths: LakePaths, found: tuple[Chain, ...]) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ def open_interest(
     round_strike = 1 + 2.0 * (np.mod(strike, 50) == 0) + 3.0 * (np.mod(strike, 100) == 0)
     lasting = np.exp(1.1 * normal(keys[0], _OI_SALT, identity))
     today = np.exp(0.08 * normal(keys[0], _DAY_SALT, keys[1], identity))
-    weight = 0.25 * typical * _KIND_WEIGHT[kind]
+    weight = 0.045 * typical * _KIND_WEIGHT[kind]
     return np.asarray(np.floor(weight * (hump + 0.004) * round_strike * lasting * today))
 
 

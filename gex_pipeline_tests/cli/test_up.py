@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gex_pipeline.supervision.ports import is_free
+from gex_pipeline.lake.durable import locked
 from gex_pipeline.supervision.service import MARK
 
 ROOT = Path(__file__).parents[2]
@@ -122,6 +122,8 @@ def test_up_survives_its_starter_and_stops_without_a_trace(data: Path) -> None:
     assert third.end(signal.SIGINT) == 0
     assert "Everything is stopped." in third.words()
     assert left_behind(data) == []
-    assert is_free("127.0.0.1", int(url.split(":")[2].split("/")[0]))
-    assert is_free("127.0.0.1", 26390)
+    for lock in (data / "sim" / "hot" / "lock", *(data / "sim" / "run").glob("*.lock")):
+        with locked(lock, wait=False) as free:
+            assert free, lock
+    assert status(url, key) == 0
     assert not (data / "lake").exists()

@@ -1,4 +1,4 @@
-"""SQL and frames over the lake, and the catalog for others."""
+"""SQL over the lake, and the catalog for others."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from gex_pipeline.errors import QueryError
 from gex_pipeline.lake.catalog import build_catalog
 from gex_pipeline.lake.parts import Part, read_chain
 from gex_pipeline.lake.paths import LakePaths
-from gex_pipeline.lake.reader import query, scan
+from gex_pipeline.lake.reader import query
 from gex_pipeline.lake.verify import faults_of
 from gex_pipeline.market.tables import TABLES
 from gex_pipeline_tests.archive.builders import ORIGIN, TAPE, MemorySource, frames
@@ -50,7 +50,6 @@ def test_every_table_is_there_before_it_has_rows(tmp_path: Path, name: str) -> N
 
     assert answer.columns == TABLES[name].column_names
     assert answer.rows == ()
-    assert tuple(scan(paths, name).collect_schema()) == TABLES[name].column_names
 
 
 @pytest.mark.parametrize(
@@ -71,13 +70,6 @@ def test_a_query_reads_the_lake_and_nothing_else(paths: LakePaths, statement: st
     """One SELECT; no other file, no change, no setting."""
     with pytest.raises(QueryError):
         query(paths, statement)
-
-
-def test_frames_hold_the_same_rows(paths: LakePaths) -> None:
-    """Polars reads the files that SQL reads."""
-    frame = scan(paths, "trades").collect()
-
-    assert sorted(frame["seq"].to_list()) == [n for n in range(101) if n % 10 in (2, 3)]
 
 
 def test_the_catalog_names_the_files_of_the_chain(

@@ -10,7 +10,7 @@ from gex_pipeline.exposure.convention import GEXC_1
 from gex_pipeline.gateway.answer import GexAnswer
 from gex_pipeline.gateway.read import SCOPES
 from gex_pipeline.market.sessions import SECOND_NS
-from gex_pipeline_tests.gateway.market import KEYS, publish, set_clock, snapshots
+from gex_pipeline_tests.gateway.market import KEYS, live_bytes, publish, set_clock, snapshots
 from gex_pipeline_tests.serving.waiting import next_turn, until
 from gex_pipeline_tests.synthetic import ASOF_NS
 
@@ -55,6 +55,17 @@ def test_parts(client: Client, part: str) -> None:
     tables = {"strikes", "expiries", "profile"}
     assert found.keys() & tables == {part} & tables
     assert (volume is not None) == (part == "profile")
+
+
+def test_a_profile_without_volume(client: Client, store: redis.Redis) -> None:
+    """Before the first trade there is no profile by volume, and the other one comes as always."""
+    early = msgspec.structs.replace(snapshots()["all"], volume=None)
+    store.set(KEYS.gex("SPX", "all"), live_bytes(early))
+
+    found = client.get("/api/v1/gex/SPX/profile")
+
+    assert (found.status_code, "profile_volume" in found.json()) == (200, False)
+    assert len(found.json()["profile"]) == 61
 
 
 @pytest.mark.parametrize("text", ["SPX", "spx", "$SPX", "^SPX", "_SPX"])
