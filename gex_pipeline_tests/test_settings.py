@@ -286,3 +286,10 @@ def test_importing_settings_reads_no_environment() -> None:
     )
 
     assert done.stdout == "8877\n"
+
+
+def test_a_home_folder_that_does_not_exist_is_a_problem() -> None:
+    """`~nobody-of-that-name` names no folder: told as a problem, not a crash."""
+    (problem,) = read({"GEX_DATA_DIR": "~no-such-user-here/data"}).problems
+
+    assert "GEX_DATA_DIR" in problem

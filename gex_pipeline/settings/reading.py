@@ -80,7 +80,14 @@ def _switch(text: str) -> bool:
 def _from_text(kind: type, text: str) -> object:
     """Build the kinds that msgspec does not know."""
     if kind is Path:
-        return Path(text).expanduser()
+        return _folder(text)
     if kind is Secret and len(text.split()) == 1:
         return Secret(text)
     raise ValueError("not one word")
+
+
+def _folder(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise ValueError("no such user's home folder") from error
