@@ -71,8 +71,7 @@ class Stack:
     def start_dagster(self, workspace: Path) -> None:
         """Start Dagster's daemon and page; its runs adopt streamer and engine."""
         environment = dagster_environment(self.place, self.ports)
-        log = self._guards[0].service.log.with_name("dagster-storage.log")
-        prepare_home(self.place.dagster_home, environment, log)
+        prepare_home(self.place.dagster_home, self.place.run, environment, BY)
         for each in dagster_services(self.place, self.ports, workspace):
             hung = self._ticks.hung if each.name == "dagster-daemon" else never
             guard = Guard(each, by=BY, hung=hung)
