@@ -39,10 +39,11 @@ class Stage:
         self.data = folder / "data"
         self.root = self.data / "sim"
         self.port = _free_port()
+        self.url = redis_url
         self.client = connect(redis_url)
         self.keys = Keys(prefix=PREFIX)
         self.processes: list[subprocess.Popen[bytes]] = []
-        self._folder = folder
+        self.folder = folder
         self._environment = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(Path(__file__).parents[2]),
@@ -59,12 +60,12 @@ class Stage:
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
         """Start a `gex` command; what it says goes to a file."""
-        log = self._folder / f"{arguments[0]}-{len(self.processes)}.log"
+        log = self.folder / f"{arguments[0]}-{len(self.processes)}.log"
         with log.open("wb") as out:
             process = subprocess.Popen(  # noqa: S603 # our own command
                 [sys.executable, "-c", _CODE, *arguments],
                 env=self._environment | environment,
-                cwd=self._folder,
+                cwd=self.folder,
                 stdout=out,
                 stderr=subprocess.STDOUT,
             )
