@@ -24,6 +24,7 @@ lint: install ## check style, types and the dependency rule
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/dagster definitions validate -w workspace.yaml
 
 bench: install ## measure the engine against its limits
 	$(BIN)/gex bench engine

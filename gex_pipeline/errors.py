@@ -198,8 +198,7 @@ class ChainFileError(InputError):
 class MomentError(InputError):
     """Nothing says, in a form that we read, when the quotes were taken."""
 
-    def __init__(self, given: str | None = None) -> None:
-        fact = f"{given!r} is no ISO time." if given else "The file does not say when it was made."
+    def __init__(self, fact: str) -> None:
         super().__init__(
             f"{fact} Say when its quotes were taken, New York time: --as-of 2024-01-05T16:15"
         )

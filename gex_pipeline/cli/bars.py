@@ -27,7 +27,7 @@ def bars(snapshot: GexSnapshot) -> Iterator[str]:
     for strike, net in sorted(rows, reverse=True):
         while marks and marks[0][0] > strike:
             yield _mark(*marks.pop(0))
-        bar = f"{strike:>9,g} {_bar(net / largest)} {net / 1e6:>10,.1f}"
+        bar = f"{strike:>9,g} {_bar(net / largest)} {net / 1e6 or 0.0:>10,.1f}"
         yield bar + _named(snapshot, strike)
     yield from (_mark(*mark) for mark in marks)
 
@@ -38,7 +38,7 @@ def _chosen(snapshot: GexSnapshot, spot: float) -> list[tuple[float, float]]:
     near = [
         (row.strike not in walls, (row.put_gex or 0) - (row.call_gex or 0), row.strike, row.net_gex)
         for row in snapshot.strikes
-        if abs(row.strike / spot - 1) <= _SPAN and row.net_gex is not None
+        if row.net_gex is not None and (row.strike in walls or abs(row.strike / spot - 1) <= _SPAN)
     ]
     return [(strike, net) for _, _, strike, net in sorted(near)[:_ROWS]]
 

@@ -16,7 +16,13 @@ from gex_pipeline.exposure.intake import clean_chain
 from gex_pipeline.exposure.scopes import NAMES, check_scope
 from gex_pipeline.exposure.snapshot import GexSnapshot
 from gex_pipeline.feeds.chainfile import read_chain_file
-from gex_pipeline.market.sessions import NEW_YORK, SECOND_NS, et_datetime
+from gex_pipeline.market.sessions import (
+    FIRST_DAY,
+    LAST_DAY,
+    NEW_YORK,
+    SECOND_NS,
+    et_datetime,
+)
 
 OURS = "gexc-1"
 
@@ -80,8 +86,7 @@ def _read(file: str) -> bytes:
     try:
         return Path(file).read_bytes()
     except OSError as error:
-        reason = (error.strerror or type(error).__name__).lower()
-        raise ChainFileError(f"{reason}: {file}") from error
+        raise ChainFileError(f"no readable file: {error}") from error
 
 
 def _known(convention: str) -> str:
@@ -100,9 +105,11 @@ def _moment_ns(text: str | None) -> int | None:
     try:
         moment = datetime.datetime.fromisoformat(text)
     except ValueError as error:
-        raise MomentError(text) from error
+        raise MomentError(f"{text!r} is no ISO time.") from error
     if len(text) <= len("2024-01-05"):
-        raise MomentError(text)
+        raise MomentError(f"{text!r} has no time of day.")
+    if not FIRST_DAY < moment.date() < LAST_DAY:
+        raise MomentError(f"{text!r} lies outside the trading calendar, {FIRST_DAY} to {LAST_DAY}.")
     local = moment if moment.tzinfo else moment.replace(tzinfo=NEW_YORK)
     elapsed = local - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
     return elapsed // datetime.timedelta(microseconds=1) * (SECOND_NS // 1_000_000)

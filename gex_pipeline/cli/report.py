@@ -12,7 +12,7 @@ from gex_pipeline.market.sessions import et_datetime
 
 _EXPIRIES_SHOWN = 12
 _MOMENTS = {
-    "given": "the quotes' own time",
+    "given": "time as given",
     "session": "15 min before the download",
     "last_close": "the last close",
 }

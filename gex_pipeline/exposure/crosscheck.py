@@ -143,7 +143,7 @@ def _assemble(chain: Chain, convention: str, scope: str, way: _Way) -> GexSnapsh
         gex.append(LineGex(strike_id, sides[CALL], sides[PUT]))
         sums.append([np.bincount(group, weights=side, minlength=groups.size) for side in sides])
     by_strike = sum_by_strike(chain, groups, tuple(gex))
-    known = bool(np.isfinite(way.gamma[:, lines]).any())
+    known = bool((way.gamma[:, lines] > 0).any())
     oi, volume = (
         _exposure(chain, way, weight, by_strike, _missing(tallies, way, weight, known=known))
         for weight in range(len(WEIGHTS))

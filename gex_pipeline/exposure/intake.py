@@ -152,7 +152,8 @@ def _quoted(column: Floats, bounds: tuple[float, float]) -> Floats:
 
 
 def _count(column: Floats) -> Floats:
-    return np.where((column > 0) & (column <= _COUNT_MAX), column, 0.0)
+    """Return whole contracts; 0 for what is no count."""
+    return np.floor(np.where((column > 0) & (column <= _COUNT_MAX), column, 0.0))
 
 
 def _moments(column: Ints) -> Ints:
@@ -197,7 +198,7 @@ def _asof(source: OptionChain, rows: _Rows) -> tuple[int, AsofRule]:
         received = source.ts_source_ns
         return (min(newest, received) if received > 0 else newest), "given"
     if source.ts_source_ns <= 0:
-        raise MomentError
+        raise MomentError("The file does not say when it was made, in a form that we read.")
     late = option_root(source.symbol).quote_close_late
     return sessions.quote_asof_ns(source.ts_source_ns, late=late)
 

@@ -25,7 +25,7 @@ class Tallies(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 def tally(chain: Chain) -> Tallies:
     """Return the tallies of a chain."""
     weights = (chain.open_interest.sum(axis=0), chain.volume.sum(axis=0))
-    known = bool(np.isfinite(chain.gamma).any())
+    known = bool((chain.gamma > 0).any())
     return Tallies(
         contracts=per_group(chain, chain.listed.sum(axis=0)),
         weight=np.stack([per_group(chain, weight) for weight in weights]),

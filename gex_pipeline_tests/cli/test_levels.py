@@ -199,12 +199,14 @@ def test_other_files_are_refused_in_one_line(tmp_path: Path, data: bytes, found:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["nowhere.csv"], "no such file"),
+        (["nowhere.csv"], "No such file"),
         ([str(EXAMPLE), "--scope", "tomorrow"], "Scope 'tomorrow' is unknown. Known: all, 0dte"),
         ([str(EXAMPLE), "--scope", "expiry:2025-02-30"], "is unknown"),
         ([str(EXAMPLE), "--convention", "mine"], "Known: gexc-1, vendor"),
         ([str(EXAMPLE), "--as-of", "noon"], "'noon' is no ISO time"),
-        ([str(EXAMPLE), "--as-of", "2025-06-02"], "no ISO time"),
+        ([str(EXAMPLE), "--as-of", "2025-06-02"], "has no time of day"),
+        ([str(EXAMPLE), "--as-of", "0001-01-01T00:00"], "outside the trading calendar"),
+        ([str(EXAMPLE), "--as-of", "9999-12-31T23:59:59"], "outside the trading calendar"),
     ],
 )
 def test_wrong_usage_names_the_cure(arguments: list[str], words: str) -> None:

@@ -283,3 +283,11 @@ def test_all_expired() -> None:
     found = chain([Row(5000, expiry="2025-05-30")])
 
     assert find_expected_move(found, smile(found)) is None
+
+
+def test_max_pain_of_puts_alone_is_their_highest_strike() -> None:
+    """Above all puts nobody is paid; the sums agree although they run in different orders."""
+    strikes = np.arange(5000.0, 5100.0, 5.0)
+    puts = np.full(strikes.size, 3.0)
+
+    assert max_pain(strikes, np.zeros(strikes.size), puts, 5050.0) == 5095.0

@@ -33,11 +33,9 @@ def test_the_difference_to_the_vendor_by_hand() -> None:
 
 
 def test_ratios_of_nothing_are_null() -> None:
-    """A vendor whose gammas are all 0, or cancel: a difference, and no share of it."""
+    """A vendor whose gammas are all 0 says nothing; where they cancel there is no share of net."""
     rows = change(quoted(ladder(), LATER, gamma=0.0, oi=10.0), 5100, 1, oi=110.0)
-    found = answer(rows).vendor
-    assert found is not None
-    assert (found.net_gex, found.difference_to_net, found.difference_to_gross) == (0, None, None)
+    assert answer(rows).null_reasons["vendor"] == "no_vendor_gamma"
 
     cancelled = answer([row._replace(gamma=0.001, oi=10.0) for row in rows]).vendor
     assert cancelled is not None

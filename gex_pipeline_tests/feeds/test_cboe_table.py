@@ -271,3 +271,16 @@ def test_a_table_cut_before_its_last_number_is_refused() -> None:
         read_table(table_file(cut, end=""))
 
     assert np.isnan(read_table(table_file(cut)).open_interest[1])
+
+
+def test_words_under_the_table_are_no_row() -> None:
+    """A disclaimer after the last row, on a line of its own, is not a row that was cut."""
+    data = table_file(table_row("4600"), "", "Quotes are delayed, by 15 minutes at least.")
+
+    assert len(read_table(data)) == 2
+
+
+def test_a_cut_row_is_no_remark() -> None:
+    """A row that stops after its date is a cut row, with a line end too."""
+    with pytest.raises(ChainFileError, match="stops in the middle of row 2"):
+        read_table(table_file(table_row("4600"), "Fri Jan 19 2024,SPXW240119C"))

@@ -1,5 +1,6 @@
 """Cboe's quote table, CSV and the older .dat: a row per strike and expiry, call left, put right."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -16,6 +17,7 @@ from gex_pipeline.market.chain import OptionChain
 
 _Rows = Sequence[Sequence[str]]
 _BLANK = " \t,"
+_LONG_NUMBER = re.compile(r"\d{4}")
 
 
 def read_table(data: bytes) -> OptionChain:
@@ -62,11 +64,18 @@ def read_table(data: bytes) -> OptionChain:
 def _rows(lines: Sequence[str], layout: Layout) -> _Rows:
     """Return the cells of every row that is not blank, each at least as wide as the header."""
     rows = [split_cells(line) for line in lines if line.strip(_BLANK)]
+    while rows and not lines[-1] and _is_remark(rows[-1], layout.width):
+        rows.pop()
     if not rows:
         raise ChainFileError("a table with a header and no rows")
     if _is_cut(rows[-1], layout.width, ended=not lines[-1]):
         raise ChainFileError(f"a table that stops in the middle of row {len(rows):,}")
     return [row if len(row) == layout.width else _fitted(row, layout) for row in rows]
+
+
+def _is_remark(row: Sequence[str], width: int) -> bool:
+    """Return whether a line under the table is words, such as a disclaimer: no date, no symbol."""
+    return len(row) < width / 2 and not _LONG_NUMBER.search(" ".join(row))
 
 
 def _is_cut(row: Sequence[str], width: int, *, ended: bool) -> bool:

@@ -88,7 +88,7 @@ def read_chain(data: bytes) -> OptionChain:
     return OptionChain(
         symbol=canonical_symbol(answer.symbol, occ.root[usable]),
         source="schwab-json",
-        spot=_spot(answer, ts_source_ns),
+        spot=_spot(answer, _underlying_ns(answer.underlying) or ts_source_ns),
         ts_source_ns=ts_source_ns,
         root=occ.root[usable],
         expiry=occ.expiry[usable],
@@ -175,12 +175,18 @@ def _refusals(contracts: Sequence[_Contract], occ: OccColumns) -> dict[str, Bool
 
 
 def _answered_ns(underlying: _Underlying | None, quoted_ns: Ints) -> int:
-    """Return the underlying's newest time, else the newest quote's; 0 if there is none."""
-    if underlying is not None:
-        times = ns_of_milliseconds([underlying.quote_time, underlying.trade_time])
-        if newest := int(times.max()):
-            return newest
-    return int(quoted_ns.max(initial=0))
+    """Return the newest time in the answer; 0 if there is none.
+
+    An index stands still while its options quote on: its own time alone would be too early.
+    """
+    newest = int(quoted_ns.max(initial=0))
+    return max(newest, _underlying_ns(underlying))
+
+
+def _underlying_ns(underlying: _Underlying | None) -> int:
+    if underlying is None:
+        return 0
+    return int(ns_of_milliseconds([underlying.quote_time, underlying.trade_time]).max())
 
 
 def _spot(answer: _Answer, ts_ns: int) -> float:

@@ -154,11 +154,14 @@ def test_no_spot_is_nan() -> None:
     assert np.isnan(share_spot(None, underlyingPrice=-999.0))
 
 
-def test_source_time_is_the_underlying_s() -> None:
-    """The newer of the underlying's quote and trade; its option quotes only without them."""
-    times = {"quoteTime": IN_SESSION_MS, "tradeTime": IN_SESSION_MS + 5}
+def test_source_time_is_the_newest_in_the_answer() -> None:
+    """The underlying's, or the options': an index stands still while its options quote on."""
+    quoted_ms = int(read_chain(schwab_file()).ts_quote_ns.max()) // 10**6
+    for index_ms in (quoted_ms - 900_000, quoted_ms + 5):
+        times = {"quoteTime": index_ms - 3, "tradeTime": index_ms}
+        newest_ms = max(index_ms, quoted_ms)
 
-    assert read_chain(schwab_file(underlying=times)).ts_source_ns == (IN_SESSION_MS + 5) * 10**6
+        assert read_chain(schwab_file(underlying=times)).ts_source_ns == newest_ms * 10**6
 
 
 def test_a_chain_cut_by_schwab_says_so() -> None:
