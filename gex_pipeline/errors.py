@@ -318,7 +318,7 @@ class QueryError(InputError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(
-            f"The lake cannot answer this: {reason}. It takes one SELECT over its tables, as in:"
+            f"The lake cannot answer this: {reason}. It takes one SELECT over its tables, as in:"  # noqa: S608 # an example for a person
             ' gex sql "select count(*) from trades"'
         )
 
