@@ -1,5 +1,6 @@
 """The documents say what the code does."""
 
+import inspect
 import re
 from pathlib import Path
 
@@ -20,8 +21,12 @@ from gex_pipeline.exposure.snapshot import (
     StrikeRow,
     VendorCheck,
 )
+from gex_pipeline.hot.keys import Keys
 from gex_pipeline.settings import PREFIXES, read, read_env_file, registry
+from gex_pipeline_tests.gateway.market import make_gateway
 from gex_pipeline_tests.generate_docs import documents
+from serving.app import build_app
+from serving.hosts import known_hosts
 
 ROOT = Path(__file__).parents[1]
 
@@ -117,3 +122,30 @@ def test_every_number_of_the_payload_is_explained(shape: type[msgspec.Struct]) -
 def test_every_scope_is_explained(scope: str) -> None:
     """docs/conventions.md defines each scope."""
     assert f"`{scope}`" in text_of("docs/conventions.md")
+
+
+def test_every_route_is_documented(tmp_path: Path) -> None:
+    """docs/api.md names each address that the application answers."""
+    app = build_app(make_gateway("redis://127.0.0.1:1", tmp_path), known_hosts("127.0.0.1", ()))
+    text = text_of("docs/api.md")
+    paths = {re.sub(r":\w+}", "}", route.path) for route in app.routes} - {"/favicon.ico"}
+
+    assert [path for path in paths if f"`{path}`" not in text] == []
+
+
+def test_every_key_of_the_hot_store_is_documented() -> None:
+    """docs/hot-store.md names each key and channel as the code spells it."""
+    keys, text = Keys(), text_of("docs/hot-store.md")
+    missing = []
+    for name, member in inspect.getmembers(Keys):
+        if name.startswith("_") or name == "prefix":
+            continue
+        if not callable(member):
+            spelled = getattr(keys, name)
+        else:
+            words = [word for word in inspect.signature(member).parameters if word != "self"]
+            spelled = member(keys, *(f"{{{word}}}" for word in words))
+            spelled = spelled.replace("{{", "{").replace("}}", "}")
+        missing += [spelled] if f"`{spelled}`" not in text else []
+
+    assert missing == []
