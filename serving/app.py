@@ -33,6 +33,7 @@ from serving.routes.market import market_routes
 from serving.routes.page import page_routes, read_static
 
 _LARGEST_BODY: Final = 1_000_000
+_ASK_AGAIN_S: Final = 1.0
 _FIRST_ANSWER_S: Final = 2.0
 """Time that the hot store gets before the first request is taken without it."""
 
@@ -86,12 +87,22 @@ def _following(gateway: Gateway) -> Callable[[Litestar], AbstractAsyncContextMan
             yield
         finally:
             gateway.closing = True
-            loop.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await loop
+            await _ended(loop)
             await gateway.store.aclose()
 
     return following
+
+
+async def _ended(loop: asyncio.Task[None]) -> None:
+    """Return once the loop has ended: asked again each second, should a library lose a request.
+
+    A client that times out in the same moment may take the cancellation for its own.
+    """
+    while not loop.done():
+        loop.cancel()
+        await asyncio.wait({loop}, timeout=_ASK_AGAIN_S)
+    with contextlib.suppress(asyncio.CancelledError):
+        loop.result()
 
 
 def _place(settings: Settings) -> Place:
