@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from gex_pipeline.engine.figures import RING, LiveSnapshot
+from gex_pipeline.exposure.moment import RING, LiveSnapshot
 from gex_pipeline.market.arrays import Floats
 from gex_pipeline.market.sessions import SECOND_NS
 

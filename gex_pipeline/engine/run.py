@@ -15,14 +15,14 @@ import msgspec
 import redis
 
 from gex_pipeline.engine.aside import Aside
-from gex_pipeline.engine.lane import Lane
 from gex_pipeline.engine.pace import Pace
 from gex_pipeline.engine.publish import Publisher
 from gex_pipeline.engine.record import Recorder
-from gex_pipeline.engine.state import Underlying, figures_due
 from gex_pipeline.engine.worker import Worker
 from gex_pipeline.errors import CodecError
+from gex_pipeline.exposure.lane import Lane
 from gex_pipeline.exposure.live import Image, asof_ns
+from gex_pipeline.exposure.underlying import Underlying, figures_due
 from gex_pipeline.hot.chains import decode_image
 from gex_pipeline.hot.connect import UNREACHABLE
 from gex_pipeline.hot.frame import Frame, Position

@@ -10,12 +10,12 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from gex_pipeline.engine.figures import EVERY, PUBLISHED, figures, gex_second
-from gex_pipeline.engine.lane import Second
 from gex_pipeline.engine.pace import Pace
 from gex_pipeline.engine.publish import Publisher
 from gex_pipeline.engine.record import Recorder
+from gex_pipeline.exposure.lane import Second
 from gex_pipeline.exposure.live import Image
+from gex_pipeline.exposure.moment import EVERY, PUBLISHED, figures, gex_second
 
 SECONDS_WAITING: Final = 4
 CHAIN_EVERY_S: Final = 1.0

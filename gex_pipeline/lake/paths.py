@@ -29,6 +29,11 @@ class LakePaths(msgspec.Struct, frozen=True):
         return self.lake / "_days"
 
     @property
+    def derived(self) -> Path:
+        """Folder of the records of derived files, by table."""
+        return self.lake / "_derived"
+
+    @property
     def catalog(self) -> Path:
         """The database file of views."""
         return self.root / "gex.duckdb"

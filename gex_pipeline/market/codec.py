@@ -12,8 +12,10 @@ import msgspec
 from gex_pipeline.errors import CodecError
 from gex_pipeline.market.events import KINDS, Event, tag_of
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Of the events' fields and of the batch around them; each batch starts with it."""
+OLDEST_VERSION = 1
+"""What is still read: fields that it lacks take their defaults."""
 
 
 class _Batch(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -56,7 +58,7 @@ def decode_events(data: bytes | memoryview) -> list[Event]:
         batch = _decoder.decode(data)
     except (msgspec.DecodeError, ValueError) as error:
         raise CodecError(_reason(data, error)) from error
-    if batch.version != SCHEMA_VERSION:
+    if not OLDEST_VERSION <= batch.version <= SCHEMA_VERSION:
         raise CodecError(_other_version(batch.version))
     return batch.events
 
@@ -112,8 +114,9 @@ def _reason(data: bytes | memoryview, error: Exception) -> str:
         version = _version_decoder.decode(data).version
     except msgspec.DecodeError:
         return str(error)
-    return str(error) if version == SCHEMA_VERSION else _other_version(version)
+    known = OLDEST_VERSION <= version <= SCHEMA_VERSION
+    return str(error) if known else _other_version(version)
 
 
 def _other_version(version: int) -> str:
-    return f"schema version {version}, and this is {SCHEMA_VERSION}"
+    return f"schema version {version}, and this reads {OLDEST_VERSION} to {SCHEMA_VERSION}"

@@ -4,7 +4,8 @@ A number that the source did not give is None: never 0, NaN or -999, which no de
 Prices and dollars are floats, sizes too (fractions of shares trade); volumes and open interest are
 whole. Each event is a full picture of its subject, so that it means the same without those before.
 On the wire an event is an array: its tag, then the fields in the order of this file, those that all
-kinds share first. A change of them raises codec.SCHEMA_VERSION.
+kinds share first. A change of them raises codec.SCHEMA_VERSION; new fields come last and have a
+default, so that what an older version wrote can still be read.
 """
 
 import datetime
@@ -152,7 +153,7 @@ class Gap(_Happened, frozen=True, kw_only=True, tag="gap"):
     ts_from_ns: Nanoseconds
     ts_to_ns: Nanoseconds
     cause: str
-    """disconnect, restart, unspooled, lost, source_sequence, …"""
+    """disconnect, restart, silence, unspooled, damaged, lost, source_sequence, …"""
     first_seq: Count | None = None
     """The missing numbers of our tape, if they are numbers of our tape, both ends in it."""
     last_seq: Count | None = None
@@ -217,10 +218,102 @@ class GexSecond(_Happened, frozen=True, kw_only=True, tag="gex"):
     vendor_share: Number | None = None
     confidence: Number | None = None
     confidence_level: str | None = None
+    gap_s: Number | None = None
+    """Seconds of the feed that were lost and that no whole chain has made up for; 0: none."""
+
+
+class GexStrikes(_Happened, frozen=True, kw_only=True, tag="gex_strikes"):
+    """The exposure by strike of one underlying and scope at the end of a market second.
+
+    Dollars per 1%, one number per strike, each exactly a float32; a strike without exposure is
+    not listed.
+    """
+
+    scope: str
+    convention: str
+    positions: str
+    """JSON: tape to [epoch, seq], the last event that is in."""
+    strikes: tuple[Number, ...]
+    """Ascending."""
+    call_gex_oi: tuple[Number, ...]
+    put_gex_oi: tuple[Number, ...]
+    call_gex_volume: tuple[Number, ...]
+    put_gex_volume: tuple[Number, ...]
+    spot: Number | None = None
+
+
+class ChainImage(_Happened, frozen=True, kw_only=True, tag="chain_image"):
+    """The whole chain of one underlying at the end of a market second, as in the hot store."""
+
+    positions: str
+    """JSON: tape to [epoch, seq], the last event that is in."""
+    contracts: Count
+    """Rows in the image."""
+    image: bytes
+    """Arrow IPC (hot/chains.py)."""
+    spot: Number | None = None
+
+
+class LedgerCount(_Happened, frozen=True, kw_only=True, tag="ledger"):
+    """How many updates of one table had one outcome in one minute of receipt.
+
+    received = written + conflated + rejected, per table and minute; `received` comes from the
+    socket's own counter, not from the writer. A minute may be told in several parts: they add up.
+    """
+
+    ts_minute_ns: Nanoseconds
+    """Start of the minute of receipt."""
+    table: str
+    """Table of the lake that the updates are meant for."""
+    outcome: Literal["received", "written", "conflated", "rejected"]
+    reason: str = ""
+    """Why rejected or conflated; else empty."""
+    events: Count = 0
+
+
+class GexbotAnswer(_Happened, frozen=True, kw_only=True, tag="gexbot"):
+    """One answer of gexbot's API, whole; its figures are gexbot's own."""
+
+    package: str
+    """classic, state, orderflow"""
+    category: str
+    body: str
+    """The JSON as received."""
+    spot: Number | None = None
+    zero_gamma: Number | None = None
+    sum_gex_oi: Number | None = None
+    sum_gex_volume: Number | None = None
+
+
+class ApiUsage(_Happened, frozen=True, kw_only=True, tag="api_usage"):
+    """Requests to our own API in one minute, by key, route and status."""
+
+    key_id: str
+    """Id of the key, never its secret."""
+    method: str
+    route: str
+    """The route's pattern, not the path."""
+    status: Count
+    requests: Count
+    bytes_out: Count
+    latency_max_ms: Number | None = None
 
 
 Event = (
-    Trade | Quote | OptionQuote | BookUpdate | Candle | ChainHeader | Gap | Heartbeat | GexSecond
+    Trade
+    | Quote
+    | OptionQuote
+    | BookUpdate
+    | Candle
+    | ChainHeader
+    | Gap
+    | Heartbeat
+    | GexSecond
+    | GexStrikes
+    | ChainImage
+    | LedgerCount
+    | GexbotAnswer
+    | ApiUsage
 )
 KINDS: tuple[type[Event], ...] = (
     Trade,
@@ -232,6 +325,11 @@ KINDS: tuple[type[Event], ...] = (
     Gap,
     Heartbeat,
     GexSecond,
+    GexStrikes,
+    ChainImage,
+    LedgerCount,
+    GexbotAnswer,
+    ApiUsage,
 )
 
 

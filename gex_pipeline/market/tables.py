@@ -158,18 +158,62 @@ GAPS = Table(
         _SOURCE_SEQ,
         Column("ts_from_ns", "int64", "ns", "start of the time in doubt"),
         Column("ts_to_ns", "int64", "ns", "its end"),
-        Column("cause", "utf8", "", "disconnect, restart, unspooled, lost, source_sequence"),
+        Column("cause", "utf8", "", "disconnect, restart, silence, unspooled, damaged, lost"),
         Column("first_seq", "int64", "", "first missing number of the tape"),
         Column("last_seq", "int64", "", "last missing number of the tape"),
         Column("filled_by", "utf8", "", "chain, import; null: nothing"),
     ),
     _BY_SYMBOL,
 )
+CANDLES = Table(
+    "candles",
+    "Prices of an interval that starts at ts_event_ns.",
+    (
+        *_IDENTITY,
+        _SOURCE_SEQ,
+        Column("interval_s", "int64", "s", "length of the interval"),
+        Column("open", "float64", "$", "first price"),
+        Column("high", "float64", "$", "highest price"),
+        Column("low", "float64", "$", "lowest price"),
+        Column("close", "float64", "$", "last price"),
+        Column("volume", "int64", "shares or contracts", "of the interval"),
+    ),
+    _BY_SYMBOL,
+)
+CHAIN_HEADERS = Table(
+    "chain_headers",
+    "Answers of chains asked for; their rows are the option_quotes received with them.",
+    (
+        *_IDENTITY,
+        _SOURCE_SEQ,
+        Column("first_expiry", "date", "", "first of the window that was asked for"),
+        Column("last_expiry", "date", "", "its last"),
+        Column("contracts", "int64", "", "rows in the answer"),
+        Column("complete", "bool", "", "false: cut short, or a part of it failed"),
+        Column("underlying_price", "float64", "$", "that came with the answer"),
+        Column("interest_rate", "float64", "1/year", "the vendor's, a fraction"),
+        Column("dividend_yield", "float64", "1/year", "the vendor's, a fraction"),
+        Column("delayed", "bool", "", "the vendor says that it is delayed"),
+    ),
+    _BY_SYMBOL,
+)
+HEARTBEATS = Table(
+    "heartbeats",
+    "One a market second and tape: the tape is complete up to ts_recv_ns.",
+    (
+        *_IDENTITY,
+        _SOURCE_SEQ,
+        Column("received", "int64", "", "updates that the socket counted since its start"),
+        Column("connected", "bool", "", "whether data flowed"),
+    ),
+    ("ts_recv_ns", "seq"),
+)
 GEXBOT = Table(
     "gexbot",
     "Answers of gexbot's API, whole.",
     (
         *_IDENTITY,
+        _SOURCE_SEQ,
         Column("package", "utf8", "", "classic, state, orderflow"),
         Column("category", "utf8", "", "gex_zero, gex_one, gex_full and so on"),
         Column("spot", "float64", "$", "gexbot's"),
@@ -215,7 +259,14 @@ GEX = Table(
         Column("confidence", "float64", "", "0 to 1"),
         Column("confidence_level", "utf8", "", "high, low or unusable"),
         Column("null_reasons", "utf8", "", "JSON: why a figure is null, by its name"),
+        Column("gap_s", "float64", "s", "feed lost and not made up for by a whole chain; 0: none"),
     ),
+    _BY_SYMBOL,
+)
+GEX_1M = Table(
+    "gex_1m",
+    "The last row of gex in each minute: what a year's chart is drawn from.",
+    GEX.columns,
     _BY_SYMBOL,
 )
 GEX_STRIKES = Table(
@@ -223,7 +274,9 @@ GEX_STRIKES = Table(
     "Dealer gamma exposure by strike: a row every 15 s, scopes all and 0dte.",
     (
         *_IDENTITY,
+        _SOURCE_SEQ,
         *_SCOPE,
+        _POSITIONS,
         Column("spot", "float64", "$", "price of the underlying"),
         Column("strikes", "list<float64>", "$", "ascending"),
         Column("call_gex_oi", "list<float32>", "$/1%", "one per strike, by open interest"),
@@ -238,6 +291,7 @@ CHAIN_1M = Table(
     "One image of the chain a minute, so that any moment is a minute's fold away.",
     (
         *_IDENTITY,
+        _SOURCE_SEQ,
         _POSITIONS,
         Column("spot", "float64", "$", "price of the underlying"),
         Column("contracts", "int64", "", "rows in the image"),
@@ -274,29 +328,48 @@ DAILY = Table(
 
 LEDGER = Table(
     "ledger",
-    "Where each event went: received = written + conflated + rejected, per tape and minute.",
+    "Where each update went: received = written + conflated + rejected, per table and minute.",
+    (
+        *_IDENTITY,
+        _SOURCE_SEQ,
+        Column("ts_minute_ns", "int64", "ns", "start of the minute of receipt"),
+        Column("table", "utf8", "", "table of the lake that the updates are meant for"),
+        Column("outcome", "utf8", "", "received, written, conflated or rejected"),
+        Column("reason", "utf8", "", "why rejected or conflated; else empty"),
+        Column("events", "int64", "", "how many; parts of a minute add up"),
+    ),
+    ("ts_minute_ns", "table", "outcome", "reason", "seq"),
+)
+QUALITY = Table(
+    "quality",
+    "Verdicts of the rules on one day's data: a row a rule, tape and symbol.",
     (
         *_ORIGIN,
         Column("tape", "utf8", "", "source and calendar: schwab.index"),
-        Column("ts_minute_ns", "int64", "ns", "start of the minute of receipt"),
-        Column("outcome", "utf8", "", "received, written, conflated or rejected"),
-        Column("reason", "utf8", "", "why rejected; else empty"),
-        Column("events", "int64", "", "how many"),
+        Column("symbol", "utf8", "", "canonical symbol; empty: the whole tape"),
+        Column("rule", "utf8", "", "name of the rule"),
+        Column("verdict", "utf8", "", "pass, warn, fail or absent (nothing to judge by)"),
+        Column("checked", "int64", "", "what the rule looked at: events, minutes, pairs"),
+        Column("found", "int64", "", "how many of them break the rule"),
+        Column("ts_first_ns", "int64", "ns", "receipt of the first that does"),
+        Column("ts_last_ns", "int64", "ns", "receipt of the last"),
+        Column("detail", "utf8", "", "the worst one, in words"),
     ),
-    ("tape", "ts_minute_ns", "outcome", "reason"),
+    ("rule", "tape", "symbol"),
 )
 API_USAGE = Table(
     "api_usage",
     "Requests to our own API: a row a minute, key, route and status.",
     (
         *_IDENTITY,
+        _SOURCE_SEQ,
         Column("key_id", "utf8", "", "id of the key, never its secret"),
         Column("method", "utf8", "", "GET, POST"),
         Column("route", "utf8", "", "the route's pattern, not the path"),
-        Column("status", "int32", "", "HTTP status"),
+        Column("status", "int64", "", "HTTP status"),
         Column("requests", "int64", "", "how many"),
         Column("bytes_out", "int64", "bytes", "of the bodies sent"),
-        Column("latency_max_ms", "float32", "ms", "slowest of them"),
+        Column("latency_max_ms", "float64", "ms", "slowest of them"),
     ),
     ("ts_recv_ns", "seq"),
 )
@@ -308,11 +381,16 @@ TABLES = {
         QUOTES,
         OPTION_QUOTES,
         DEPTH,
+        CANDLES,
+        CHAIN_HEADERS,
+        HEARTBEATS,
         GEX,
+        GEX_1M,
         GEX_STRIKES,
         CHAIN_1M,
         GAPS,
         LEDGER,
+        QUALITY,
         DAILY,
         GEXBOT,
         API_USAGE,
@@ -324,7 +402,18 @@ EVENT_TABLES = {
     "quote": QUOTES,
     "option_quote": OPTION_QUOTES,
     "book": DEPTH,
+    "candle": CANDLES,
+    "chain": CHAIN_HEADERS,
     "gap": GAPS,
+    "heartbeat": HEARTBEATS,
     "gex": GEX,
+    "gex_strikes": GEX_STRIKES,
+    "chain_image": CHAIN_1M,
+    "ledger": LEDGER,
+    "gexbot": GEXBOT,
+    "api_usage": API_USAGE,
 }
-"""Where the events of a tape go, by tag; the kinds that are not named are not archived."""
+"""Where the events of a tape go, by tag: every kind has its table, so rows + gaps close a part."""
+
+DERIVED_TABLES = {table.name: table for table in (GEX_1M, DAILY, QUALITY)}
+"""Made from other tables when a day ends; no tape carries them."""

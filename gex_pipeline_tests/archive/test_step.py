@@ -39,14 +39,20 @@ def seqs(paths: LakePaths) -> list[int]:
 
 
 def test_every_event_is_archived_once(tmp_path: Path) -> None:
-    """Rows by kind, heartbeats counted and not kept; a second step finds nothing to do."""
+    """Rows by kind, heartbeats too; a second step finds nothing to do."""
     paths, source = LakePaths(tmp_path), MemorySource(frames(100))
 
     first = archive_tape(source, paths, ORIGIN)
     second = archive_tape(source, paths, ORIGIN)
 
     assert (first.cursor, first.events, first.parts) == (100, 100, 1)
-    assert first.rows == {"gaps": 10, "trades": 20, "quotes": 20, "option_quotes": 40}
+    assert first.rows == {
+        "gaps": 10,
+        "trades": 20,
+        "quotes": 20,
+        "option_quotes": 40,
+        "heartbeats": 10,
+    }
     assert (second.cursor, second.events, second.parts) == (100, 0, 0)
     assert seqs(paths) == kept(100)
     assert source.trimmed == [(1, 100), (1, 100)]

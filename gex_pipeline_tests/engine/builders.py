@@ -5,8 +5,8 @@ import datetime
 import msgspec
 import numpy as np
 
-from gex_pipeline.engine.lane import Lane, Second
-from gex_pipeline.engine.state import Underlying
+from gex_pipeline.exposure.lane import Lane, Second
+from gex_pipeline.exposure.underlying import Underlying
 from gex_pipeline.market.chain import OptionChain
 from gex_pipeline.market.contracts import OptionContract, Right, format_occ
 from gex_pipeline.market.events import ChainHeader, Event, Heartbeat, OptionQuote, Quote, Trade

@@ -12,7 +12,6 @@ import msgspec
 import numpy as np
 import pytest
 
-from gex_pipeline.engine.figures import PUBLISHED
 from gex_pipeline.engine.pulse import Market as Clock
 from gex_pipeline.engine.pulse import Pulse
 from gex_pipeline.engine.ring import decode_entry
@@ -20,6 +19,7 @@ from gex_pipeline.errors import HotStoreError
 from gex_pipeline.exposure.fold import fold
 from gex_pipeline.exposure.intake import clean_chain
 from gex_pipeline.exposure.live import live_chain
+from gex_pipeline.exposure.moment import PUBLISHED
 from gex_pipeline.hot.chains import decode_image
 from gex_pipeline.hot.connect import UNREACHABLE
 from gex_pipeline.hot.lease import read_status

@@ -77,7 +77,7 @@ def test_the_catalog_names_the_files_of_the_chain(
 ) -> None:
     """Views over explicit files, the list of them, read-only for all."""
     assert catalog.execute("select count(*) from option_quotes").fetchall() == [(40,)]
-    assert catalog.execute("select count(*) from _files").fetchall() == [(16,)]
+    assert catalog.execute("select count(*) from _files").fetchall() == [(20,)]
     assert catalog.execute("select count(*) from depth").fetchall() == [(0,)]
     assert paths.catalog.stat().st_mode & 0o777 == 0o444
 

@@ -12,6 +12,7 @@ from msgspec import inspect
 
 from gex_pipeline.errors import CodecError
 from gex_pipeline.market.codec import (
+    OLDEST_VERSION,
     SCHEMA_VERSION,
     decode_events,
     decode_json,
@@ -20,13 +21,18 @@ from gex_pipeline.market.codec import (
 )
 from gex_pipeline.market.events import (
     KINDS,
+    ApiUsage,
     BookUpdate,
     Candle,
     ChainHeader,
+    ChainImage,
     Event,
     Gap,
+    GexbotAnswer,
     GexSecond,
+    GexStrikes,
     Heartbeat,
+    LedgerCount,
     OptionQuote,
     Quote,
     Trade,
@@ -71,6 +77,33 @@ ONE_OF_EACH: tuple[Event, ...] = (
         contracts=1500,
         null_reasons="{}",
     ),
+    GexStrikes(
+        "SPX",
+        RECV_NS,
+        RECV_NS,
+        scope="all",
+        convention="gexc-1:356bfcae",
+        positions='{"schwab.index":[1,7]}',
+        strikes=(6880.0, 6885.0),
+        call_gex_oi=(1.0, 2.0),
+        put_gex_oi=(-1.0, -2.0),
+        call_gex_volume=(0.0, 0.0),
+        put_gex_volume=(0.0, 0.0),
+    ),
+    ChainImage("SPX", RECV_NS, RECV_NS, positions="{}", contracts=2, image=b"\x00\xff arrow"),
+    LedgerCount("", RECV_NS, RECV_NS, ts_minute_ns=1, table="trades", outcome="written", events=3),
+    GexbotAnswer("SPX", RECV_NS, RECV_NS, package="classic", category="gex_zero", body="{}"),
+    ApiUsage(
+        "",
+        RECV_NS,
+        RECV_NS,
+        key_id="a",
+        method="GET",
+        route="/",
+        status=200,
+        requests=1,
+        bytes_out=2,
+    ),
 )
 
 PLAIN: dict[type[inspect.Type], st.SearchStrategy[Any]] = {
@@ -100,6 +133,8 @@ def scalars_of(kind: inspect.Type) -> st.SearchStrategy[Any]:
             return st.integers(ge if gt is None else gt + 1, le)
         case inspect.FloatType(ge=ge, le=le):
             return st.floats(ge, le)
+        case inspect.BytesType():
+            return st.binary(max_size=40)
         case inspect.StrType(max_length=max_length):
             return st.text(st.characters(codec="utf-8"), max_size=max_length or 40)
         case _:
@@ -214,10 +249,20 @@ def test_other_messages_are_refused(wire: object) -> None:
 
 def test_another_version_says_so() -> None:
     """Also where the events themselves could not be read, the version is the reason given."""
-    reason = f"schema version {SCHEMA_VERSION + 1}, and this is {SCHEMA_VERSION}"
+    reason = f"schema version {SCHEMA_VERSION + 1}, and this reads {OLDEST_VERSION} to"
     for rows in ([], [["rumour", 1]]):
         with pytest.raises(CodecError, match=reason):
             decode_events(msgspec.msgpack.encode([SCHEMA_VERSION + 1, rows]))
+
+
+def test_an_older_version_is_read() -> None:
+    """What version 1 wrote has no gap_s: it is unknown there, and the rest is as it was."""
+    second = ONE_OF_EACH[8]
+    assert isinstance(second, GexSecond)
+    _, (row,) = msgspec.msgpack.decode(encode_events([second]))
+
+    assert decode_events(msgspec.msgpack.encode([1, [row[:-1]]])) == [second]
+    assert second.gap_s is None
 
 
 @given(st.binary(max_size=60))

@@ -6,25 +6,37 @@ import pytest
 from msgspec import inspect
 
 from gex_pipeline.market.events import KINDS, tag_of
-from gex_pipeline.market.tables import EVENT_TABLES, TABLES, Column, ColumnType, Table
+from gex_pipeline.market.tables import (
+    DERIVED_TABLES,
+    EVENT_TABLES,
+    TABLES,
+    Column,
+    ColumnType,
+    Table,
+)
 
 IDENTITY = ("source", "mode", "session_date", "tape", "epoch", "seq")
-NO_TAPE = {"ledger", "daily"}
+NO_TAPE = {"daily", "quality"}
 every_table = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 
 
 def test_the_tables_of_the_lake() -> None:
-    """Twelve, by the names that users query."""
+    """By the names that users query."""
     assert set(TABLES) == {
         "trades",
         "quotes",
         "option_quotes",
         "depth",
+        "candles",
+        "chain_headers",
+        "heartbeats",
         "gex",
+        "gex_1m",
         "gex_strikes",
         "chain_1m",
         "gaps",
         "ledger",
+        "quality",
         "daily",
         "gexbot",
         "api_usage",
@@ -71,7 +83,16 @@ def test_events_fit_their_table(tag: str) -> None:
         column.name: column.type for column in EVENT_TABLES[tag].columns if column.name not in added
     }
 
-    assert {field.name: column_type(field.type) for field in info.fields} == columns
+    assert {field.name: column_type(field.type) for field in info.fields} == {
+        name: kind.replace("float32", "float64") for name, kind in columns.items()
+    }
+
+
+def test_every_kind_has_a_table() -> None:
+    """What no table kept could be neither replayed nor counted."""
+    assert set(EVENT_TABLES) == {tag_of(kind) for kind in KINDS}
+    assert not {table.name for table in EVENT_TABLES.values()} & set(DERIVED_TABLES)
+    assert {table.name for table in EVENT_TABLES.values()} | set(DERIVED_TABLES) == set(TABLES)
 
 
 def test_a_column_is_data() -> None:
@@ -91,6 +112,7 @@ def column_type(field: inspect.Type) -> str:
         inspect.IntType: "int64",
         inspect.FloatType: "float64",
         inspect.StrType: "utf8",
+        inspect.BytesType: "binary",
         inspect.LiteralType: "utf8",
         inspect.BoolType: "bool",
         inspect.DateType: "date",

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from gex_pipeline.engine.columns import Columns
+from gex_pipeline.exposure.columns import Columns
 from gex_pipeline.exposure.live import Image, Spot, Window, asof_ns
 from gex_pipeline.market import sessions
 from gex_pipeline.market.events import ChainHeader, Event, OptionQuote, Quote, Trade

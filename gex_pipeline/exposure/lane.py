@@ -10,8 +10,8 @@ from typing import Final
 
 import msgspec
 
-from gex_pipeline.engine.state import Position, Underlying
 from gex_pipeline.exposure.live import SILENT_AFTER_S, Image, asof_ns
+from gex_pipeline.exposure.underlying import Position, Underlying
 from gex_pipeline.market import sessions
 from gex_pipeline.market.events import Event, Heartbeat, OptionQuote
 

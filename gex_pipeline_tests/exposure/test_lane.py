@@ -8,13 +8,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from gex_pipeline.engine.columns import Columns
-from gex_pipeline.engine.figures import EVERY, PUBLISHED, LiveSnapshot, figures, gex_second
-from gex_pipeline.engine.lane import SILENCE_RECORDED_S, Lane
 from gex_pipeline.errors import CodecError
+from gex_pipeline.exposure.columns import Columns
 from gex_pipeline.exposure.fold import fold
 from gex_pipeline.exposure.intake import clean_chain
+from gex_pipeline.exposure.lane import SILENCE_RECORDED_S, Lane
 from gex_pipeline.exposure.live import Image, feed_factor, live_chain
+from gex_pipeline.exposure.moment import EVERY, PUBLISHED, LiveSnapshot, figures, gex_second
 from gex_pipeline.hot.chains import chain_positions, decode_image, encode_image
 from gex_pipeline.market import sessions
 from gex_pipeline.market.chain import OptionChain
