@@ -21,12 +21,11 @@ class Origin(msgspec.Struct, frozen=True):
 
 
 class Rows:
-    """The rows of a part that is being gathered, by table, and what no table keeps."""
+    """The rows of a part that is being gathered, by table."""
 
     def __init__(self, origin: Origin) -> None:
         self._shared = {name: getattr(origin, name) for name in origin.__struct_fields__}
         self._tables: dict[str, list[dict[str, Any]]] = {}
-        self.unkept: dict[str, int] = {}
         self.events = 0
 
     def add(self, events: Iterable[Event], **identity: object) -> None:
@@ -34,11 +33,7 @@ class Rows:
         shared = self._shared | identity
         for event in events:
             self.events += 1
-            tag = tag_of(event)
-            table = EVENT_TABLES.get(tag)
-            if table is None:
-                self.unkept[tag] = self.unkept.get(tag, 0) + 1
-                continue
+            table = EVENT_TABLES[tag_of(event)]
             fields = {name: getattr(event, name) for name in event.__struct_fields__}
             self._tables.setdefault(table.name, []).append(shared | fields)
 

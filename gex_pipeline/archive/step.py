@@ -14,8 +14,17 @@ import msgspec
 from gex_pipeline.archive.rows import Origin, Rows
 from gex_pipeline.hot.frame import Frame
 from gex_pipeline.lake.durable import locked
-from gex_pipeline.lake.parts import Gap, Part, commit_part, read_chain, sweep, sync_chain
+from gex_pipeline.lake.parts import (
+    Gap,
+    Part,
+    commit_part,
+    lost_in,
+    read_chain,
+    sweep,
+    sync_chain,
+)
 from gex_pipeline.lake.paths import LakePaths
+from gex_pipeline.market.tables import LAKE_SCHEMA_VERSION
 
 PART_EVENTS: Final = 50_000
 """About where a part ends: what one step holds in memory."""
@@ -89,8 +98,8 @@ class _Draft(msgspec.Struct):
             first=self.first,
             last=self.last,
             rows=self.rows.counts,
-            unkept=self.rows.unkept,
             gaps=self.gaps,
+            schema=LAKE_SCHEMA_VERSION,
         )
 
 
@@ -183,8 +192,8 @@ def _archived(tape: str, parts: list[Part], cursor: int, *, race_lost: bool) -> 
         tape=tape,
         cursor=cursor,
         parts=len(parts),
-        events=sum(sum(p.rows.values()) + sum(p.unkept.values()) for p in parts),
+        events=sum(rows.values()),
         rows=rows,
-        lost=sum(gap.last - gap.first + 1 for part in parts for gap in part.gaps),
+        lost=sum(lost_in(part.gaps) for part in parts),
         race_lost=race_lost,
     )

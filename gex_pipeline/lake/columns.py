@@ -8,7 +8,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gex_pipeline.market.tables import TABLES, Table
+from gex_pipeline.market.tables import LAKE_SCHEMA_VERSION, TABLES, Table
 
 _ARROW: Final = {
     "bool": pa.bool_(),
@@ -35,6 +35,8 @@ SQL_TYPES: Final = {
     "list<float64>": "DOUBLE[]",
 }
 ZSTD_LEVEL = 3
+NOTE: Final = "gex."
+"""Before the names that a Parquet file says of itself: gex.schema, gex.table, gex.tape."""
 
 
 @cache
@@ -43,9 +45,23 @@ def schema_of(table: Table) -> pa.Schema:
     return pa.schema([pa.field(column.name, _ARROW[column.type]) for column in table.columns])
 
 
-def write_rows(table: Table, rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+def file_notes(table: Table, **notes: object) -> dict[str, str]:
+    """Return what a file of the table says of itself: `gex.schema`, `gex.table` and these notes."""
+    own = {"schema": LAKE_SCHEMA_VERSION, "table": table.name} | notes
+    return {f"{NOTE}{name}": str(value) for name, value in own.items()}
+
+
+def version_of(path: Path) -> int:
+    """Return the schema version of a file; the oldest did not say it."""
+    notes = pq.read_metadata(path).metadata or {}
+    return int(notes.get(f"{NOTE}schema".encode(), b"1"))
+
+
+def write_rows(
+    table: Table, rows: Sequence[Mapping[str, Any]], path: Path, **notes: object
+) -> None:
     """Write rows, sorted as the table wants them, as one zstd Parquet file."""
-    schema = schema_of(table)
+    schema = schema_of(table).with_metadata(file_notes(table, **notes))
     columns = {name: [row[name] for row in rows] for name in schema.names}
     data = pa.table(columns, schema=schema)
     data = data.sort_by([(name, "ascending") for name in table.sort_by])

@@ -12,7 +12,7 @@ import itertools
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -36,6 +36,11 @@ class Gap(msgspec.Struct, frozen=True):
     last: int
 
 
+def lost_in(gaps: Iterable[Gap]) -> int:
+    """Return how many seqs these gaps are."""
+    return sum(gap.last - gap.first + 1 for gap in gaps)
+
+
 class Part(msgspec.Struct, frozen=True):
     """What part.json says: the seqs of a tape from `first` to `last`, all of one session date."""
 
@@ -47,16 +52,15 @@ class Part(msgspec.Struct, frozen=True):
     last: int
     rows: dict[str, int]
     """Rows of each table."""
-    unkept: dict[str, int] = {}
-    """Events of the kinds that no table keeps, such as heartbeats."""
     gaps: tuple[Gap, ...] = ()
     schema: int = 1
+    """LAKE_SCHEMA_VERSION of its writer."""
 
     def __post_init__(self) -> None:
-        """Refuse a part whose numbers do not close."""
-        lost = sum(gap.last - gap.first + 1 for gap in self.gaps)
-        known = sum(self.rows.values()) + sum(self.unkept.values())
-        if known + lost != self.last - self.first + 1:
+        """Refuse a part whose numbers do not close; version 1 did not keep every event."""
+        known, lost = sum(self.rows.values()), lost_in(self.gaps)
+        events = self.last - self.first + 1 - lost
+        if known != events and (self.schema > 1 or known > events):
             raise ValueError(f"{known} events and {lost} lost in {self.first} to {self.last}")
 
 
@@ -80,6 +84,8 @@ class Manifest(msgspec.Struct, frozen=True):
     last: int
     files: tuple[DayFile, ...]
     gaps: tuple[Gap, ...] = ()
+    schema: int = 1
+    """LAKE_SCHEMA_VERSION of its writer."""
 
 
 class Chain(msgspec.Struct, frozen=True):

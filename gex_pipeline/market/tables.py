@@ -8,6 +8,13 @@ from typing import Literal
 
 import msgspec
 
+LAKE_SCHEMA_VERSION = 2
+"""Of the columns below: each part, manifest and Parquet file says which one it was written by.
+
+1 had no tables of heartbeats, candles and chain headers; 2 keeps every event. A new column is null
+in older files, a renamed one is read under its old name (lake/columns.py).
+"""
+
 ColumnType = Literal[
     "bool",
     "int32",

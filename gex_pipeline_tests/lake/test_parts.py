@@ -23,9 +23,9 @@ DAY = datetime.date(2026, 11, 20)
 
 
 def part(first: int, last: int) -> Part:
-    """Return a part without rows: heartbeats only."""
-    unkept = {"heartbeat": last - first + 1}
-    return Part(tape=TAPE, epoch=1, date=DAY, first=first, last=last, rows={}, unkept=unkept)
+    """Return a part of nothing but heartbeats."""
+    rows = {"heartbeats": last - first + 1}
+    return Part(tape=TAPE, epoch=1, date=DAY, first=first, last=last, rows=rows, schema=2)
 
 
 def manifest(paths: LakePaths, first: int, last: int) -> None:
