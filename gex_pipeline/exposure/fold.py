@@ -82,14 +82,17 @@ def fold(
 
 
 def snapshots(book: Book, scopes: Sequence[str], *, feed: float = 1.0) -> dict[str, GexSnapshot]:
-    """Return the snapshot of each scope of a book."""
+    """Return the snapshot of each scope of a book; those of the same expiries are folded once."""
     fine_scans: dict[bytes, Floats] = {}
-    return {
-        scope: _snapshot(
-            book, scope, scope_groups(book.chain, book.smile.live, scope), fine_scans, feed
-        )
-        for scope in scopes
-    }
+    folded: dict[bytes, GexSnapshot] = {}
+    answers = {}
+    for scope in scopes:
+        groups = scope_groups(book.chain, book.smile.live, scope)
+        same = folded.get(groups.tobytes())
+        if same is None:
+            same = folded[groups.tobytes()] = _snapshot(book, scope, groups, fine_scans, feed)
+        answers[scope] = msgspec.structs.replace(same, scope=scope)
+    return answers
 
 
 def _snapshot(
