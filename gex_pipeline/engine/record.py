@@ -8,7 +8,7 @@ which ones are there already.
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import redis
 
@@ -24,6 +24,26 @@ from gex_pipeline.market import sessions
 from gex_pipeline.market.events import GexSecond
 
 TAPE_SOURCE: Final = "gex"
+
+
+class Recording(Protocol):
+    """Where the seconds of one calendar's lanes go, each once and in order."""
+
+    tape: str
+    recorded_ns: int
+    """The newest second that is there; 0: none."""
+
+    def write(self, ts_ns: int, seconds: Sequence[GexSecond], /) -> None:
+        """Keep a second, unless it is there."""
+        ...
+
+    def run(self, stop: threading.Event, /) -> None:
+        """Do what keeping takes beside the engine until told to stop."""
+        ...
+
+    def close(self) -> None:
+        """Give back what is held."""
+        ...
 
 
 class Recorder:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ import redis
 from gex_pipeline.engine.aside import Aside
 from gex_pipeline.engine.pace import Pace
 from gex_pipeline.engine.publish import Publisher
-from gex_pipeline.engine.record import Recorder
+from gex_pipeline.engine.record import Recorder, Recording
 from gex_pipeline.engine.worker import Worker
 from gex_pipeline.errors import CodecError
 from gex_pipeline.exposure.lane import Lane
@@ -55,6 +56,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     publish_per_s: float = 10.0
 
 
+class Progress(msgspec.Struct, frozen=True):
+    """How far a tape has been read."""
+
+    position: Position | None
+    seen_ns: int
+    """Receipt of the newest event."""
+
+
 class Engine:
     """One process's engine; `run` returns when told to stop, and raises what ended it."""
 
@@ -64,10 +73,12 @@ class Engine:
         store: redis.Redis,
         keys: Keys,
         market_ns: Callable[[], int],
+        record: Callable[[Calendar], Recording] | None = None,
     ) -> None:
         """Open the spools and take up where the newest engine left off.
 
         `market_ns` tells the market time, for silence and lag; figures go by the tapes alone.
+        `record` gives what keeps a calendar's seconds; without it they are spooled below the root.
         """
         self.turned_s = time.monotonic()
         """When the loop last went round."""
@@ -77,10 +88,11 @@ class Engine:
         self._plan, self._store, self._keys, self._market_ns = plan, store, keys, market_ns
         self._pace = Pace(plan.duty, plan.publish_per_s)
         self._lanes: dict[str, Lane] = {}
-        self._recorders: dict[str, Recorder] = {}
+        self._recorders: dict[str, Recording] = {}
+        record = record or partial(Recorder, store, keys, plan.root)
         for calendar, symbols in _by_calendar(plan.symbols).items():
             tape = f"{plan.feed}.{calendar}"
-            self._recorders[tape] = Recorder(store, keys, plan.root, calendar)
+            self._recorders[tape] = record(calendar)
             self._lanes[tape] = self._lane(tape, symbols)
         self._readers = {tape: TapeReader(store, keys, tape) for tape in self._lanes}
         self._publisher = Publisher(store, keys)
@@ -109,6 +121,18 @@ class Engine:
         """Give the spools back of an engine that does not run."""
         for recorder in self._recorders.values():
             recorder.close()
+
+    def progress(self) -> dict[str, Progress]:
+        """Return how far each tape has been read."""
+        return {
+            tape: Progress(Position(*lane.position) if lane.position else None, lane.seen_ns)
+            for tape, lane in self._lanes.items()
+        }
+
+    @property
+    def idle(self) -> bool:
+        """Whether every complete second that was read is folded and kept."""
+        return self._worker.seconds == self._worker.queued
 
     def status(self) -> dict[str, str | int | float]:
         """Return what the status hash says of the engine."""

@@ -12,7 +12,7 @@ from typing import Final
 
 from gex_pipeline.engine.pace import Pace
 from gex_pipeline.engine.publish import Publisher
-from gex_pipeline.engine.record import Recorder
+from gex_pipeline.engine.record import Recording
 from gex_pipeline.exposure.lane import Second
 from gex_pipeline.exposure.live import Image
 from gex_pipeline.exposure.moment import EVERY, PUBLISHED, figures, gex_second
@@ -26,7 +26,11 @@ CHAIN_EVERY_SLOWED_S: Final = 5.0
 class Worker:
     """Folds, records and publishes what is queued; `run` is its thread."""
 
-    def __init__(self, recorders: Mapping[str, Recorder], publisher: Publisher, pace: Pace) -> None:
+    def __init__(
+        self, recorders: Mapping[str, Recording], publisher: Publisher, pace: Pace
+    ) -> None:
+        self.queued = 0
+        """Complete seconds that were put; `seconds` of them are done."""
         self.seconds = 0
         self.previews = 0
         self.fold_s: dict[str, float] = {}
@@ -43,6 +47,7 @@ class Worker:
             while len(self._seconds) >= SECONDS_WAITING and not stop.is_set():
                 self._changed.wait(0.1)
             self._seconds.append((tape, second))
+            self.queued += 1
             self._changed.notify_all()
 
     def put_preview(self, image: Image) -> None:
