@@ -1,7 +1,7 @@
 """Recording without a spool: each second straight onto a tape of the hot store, for a replay.
 
 What is replayed lies in the lake already. So nothing is written to disk, the tape keeps the newest
-frames only, and it goes with the namespace.
+frames only, whole chains not at all, and it goes with the namespace.
 """
 
 import threading
@@ -17,7 +17,7 @@ from gex_pipeline.hot.frame import MAX_EVENTS, Frame, encode_frame
 from gex_pipeline.hot.keys import DAY_S, Keys
 from gex_pipeline.hot.tape import FIELD
 from gex_pipeline.market import sessions
-from gex_pipeline.market.events import Event
+from gex_pipeline.market.events import ChainImage, Event
 
 FRAMES_KEPT: Final = 50_000
 """A day's seconds of two underlyings of one calendar."""
@@ -36,17 +36,18 @@ class DirectRecorder:
         self._seq = 0
         self._stopped = threading.Event()
 
-    def write(self, ts_ns: int, seconds: Sequence[Event]) -> None:
+    def write(self, ts_ns: int, events: Sequence[Event]) -> None:
         """Put a second on the tape, unless it is there; a lost server is waited for."""
         if ts_ns <= self.recorded_ns:
             return
         day = sessions.session_date(ts_ns, self._calendar)
-        for start in range(0, len(seconds), MAX_EVENTS):
-            events = tuple(
+        kept = [event for event in events if not isinstance(event, ChainImage)]
+        for start in range(0, len(kept), MAX_EVENTS):
+            numbered = tuple(
                 msgspec.structs.replace(event, seq=seq)
-                for seq, event in enumerate(seconds[start : start + MAX_EVENTS], self._seq + 1)
+                for seq, event in enumerate(kept[start : start + MAX_EVENTS], self._seq + 1)
             )
-            frame = Frame(self.tape, 1, self._seq + 1, events[-1].seq, day, events)
+            frame = Frame(self.tape, 1, self._seq + 1, numbered[-1].seq, day, numbered)
             self._seq = frame.last_seq
             self._add(frame)
         self.recorded_ns = ts_ns

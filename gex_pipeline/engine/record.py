@@ -1,29 +1,41 @@
-"""Recording: each complete second of a lane as one frame on a tape of our own, exactly once.
+"""Recording: each complete second of a lane on a tape of our own, exactly once.
 
 A second is spooled before anything is published of it and before any chain that includes it is
 stored. So after a restart, which goes on from the stored chains, the newest second on the tape says
-which ones are there already.
+which ones are there already. A second that takes several frames may have been cut short: it is made
+once more, always the same, and what the tape lacks of it is written.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from math import isnan
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import redis
 
 from gex_pipeline.errors import LakeError
+from gex_pipeline.exposure.lane import Second
+from gex_pipeline.exposure.live import Image, spot_price
+from gex_pipeline.exposure.moment import CHAIN_EVERY_S, positions_text
+from gex_pipeline.hot.chains import encode_image
 from gex_pipeline.hot.frame import MAX_EVENTS, decode_frame
 from gex_pipeline.hot.keys import Keys
 from gex_pipeline.hot.sender import Sender
 from gex_pipeline.hot.spool import Spool
-from gex_pipeline.hot.tape import floor_of
-from gex_pipeline.lake.parts import read_chain, sync_chain
+from gex_pipeline.hot.tape import FIELD, floor_of
+from gex_pipeline.lake.parts import Chain, read_chain, sync_chain
 from gex_pipeline.lake.paths import LakePaths
+from gex_pipeline.lake.recording import recorded
 from gex_pipeline.market import sessions
-from gex_pipeline.market.events import GexSecond
+from gex_pipeline.market.events import ChainImage, Event
 
 TAPE_SOURCE: Final = "gex"
+IMAGE_BYTES: Final = 8 * 1024 * 1024
+"""Of images in one frame, half of what it may hold."""
+_TAIL: Final = 1024
+"""Events at a tape's end that are looked at: more than any second has."""
+_TAIL_FRAMES: Final = 8
 
 
 class Recording(Protocol):
@@ -33,8 +45,8 @@ class Recording(Protocol):
     recorded_ns: int
     """The newest second that is there; 0: none."""
 
-    def write(self, ts_ns: int, seconds: Sequence[GexSecond], /) -> None:
-        """Keep a second, unless it is there."""
+    def write(self, ts_ns: int, events: Sequence[Event], /) -> None:
+        """Keep a second, or what is missing of it."""
         ...
 
     def run(self, stop: threading.Event, /) -> None:
@@ -63,18 +75,25 @@ class Recorder:
             floor_seq=max(newest.seq, archived.cursor),
             floor_epoch=max(newest.epoch, archived.epoch),
         )
-        self.recorded_ns = max(_newest_spooled(self._spool), _newest_sent(store, keys, self.tape))
-        """The newest second on the tape; 0: none."""
+        newest_of = (
+            _newest(_spooled(self._spool)),
+            _newest(_sent(store, keys, self.tape)),
+            _newest(_archived(self._paths, archived)),
+        )
+        self.recorded_ns, self._written = max(newest_of)
+        """The newest second on the tape, 0: none; and how many of its events are there."""
         self._sender = Sender(store, keys, self._spool, publish=False, cursor=self._archived)
 
-    def write(self, ts_ns: int, seconds: Sequence[GexSecond]) -> None:
-        """Spool a second, unless it is on the tape."""
-        if ts_ns <= self.recorded_ns:
+    def write(self, ts_ns: int, events: Sequence[Event]) -> None:
+        """Spool a second, or what the tape lacks of it."""
+        if ts_ns < self.recorded_ns:
             return
+        if ts_ns > self.recorded_ns:
+            self.recorded_ns, self._written = ts_ns, 0
         day = sessions.session_date(ts_ns, self._calendar)
-        for start in range(0, len(seconds), MAX_EVENTS):
-            self._spool.append(seconds[start : start + MAX_EVENTS], day)
-        self.recorded_ns = ts_ns
+        for batch in _batches(events[self._written :]):
+            self._spool.append(batch, day)
+            self._written += len(batch)
 
     def run(self, stop: threading.Event) -> None:
         """Send until told to stop."""
@@ -94,11 +113,55 @@ class Recorder:
         self._spool.close()
 
 
-def _newest_spooled(spool: Spool) -> int:
-    frames = list(spool.read_after(max(spool.last_seq - 1, 0)))
-    return decode_frame(frames[-1]).events[-1].ts_recv_ns if frames else 0
+def chain_images(second: Second) -> list[Event]:
+    """Return the whole chains at a second that ends a minute; of others none."""
+    if second.ts_ns % (CHAIN_EVERY_S * sessions.SECOND_NS):
+        return []
+    return [_chain_image(second.ts_ns, image) for image in second.images]
 
 
-def _newest_sent(store: redis.Redis, keys: Keys, tape: str) -> int:
-    entries: Any = store.xrevrange(keys.tape(tape), count=1)
-    return decode_frame(entries[0][1][b"f"]).events[-1].ts_recv_ns if entries else 0
+def _chain_image(ts_ns: int, image: Image) -> ChainImage:
+    spot = spot_price(image.spot, image.symbol, image.asof_ns)
+    return ChainImage(
+        image.symbol,
+        image.asof_ns,
+        ts_ns,
+        positions=positions_text(image),
+        contracts=len(image.contracts),
+        image=encode_image(image),
+        spot=None if isnan(spot) else spot,
+    )
+
+
+def _batches(events: Sequence[Event]) -> Iterator[Sequence[Event]]:
+    """Yield the events as frames can hold them: images are large."""
+    start = size = 0
+    for at, event in enumerate(events):
+        size += len(event.image) if isinstance(event, ChainImage) else 0
+        if at > start and (size > IMAGE_BYTES or at - start >= MAX_EVENTS):
+            yield events[start:at]
+            start, size = at, len(event.image) if isinstance(event, ChainImage) else 0
+    if events[start:]:
+        yield events[start:]
+
+
+def _newest(events: Iterable[Event]) -> tuple[int, int]:
+    """Return the newest second of some events at a tape's end, and how many of them are its."""
+    stamps = [event.ts_recv_ns for event in events]
+    return (stamps[-1], stamps.count(stamps[-1])) if stamps else (0, 0)
+
+
+def _spooled(spool: Spool) -> Iterator[Event]:
+    for data in spool.read_after(max(spool.last_seq - _TAIL, 0)):
+        yield from decode_frame(data).events
+
+
+def _sent(store: redis.Redis, keys: Keys, tape: str) -> Iterator[Event]:
+    entries: Any = store.xrevrange(keys.tape(tape), count=_TAIL_FRAMES)
+    for _, entry in reversed(entries):
+        yield from decode_frame(entry[FIELD]).events
+
+
+def _archived(paths: LakePaths, chain: Chain) -> Iterator[Event]:
+    for stretch in recorded(paths, chain, after_seq=max(chain.cursor - _TAIL, 0)):
+        yield from stretch.events

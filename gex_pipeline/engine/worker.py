@@ -12,10 +12,10 @@ from typing import Final
 
 from gex_pipeline.engine.pace import Pace
 from gex_pipeline.engine.publish import Publisher
-from gex_pipeline.engine.record import Recording
+from gex_pipeline.engine.record import Recording, chain_images
 from gex_pipeline.exposure.lane import Second
 from gex_pipeline.exposure.live import Image
-from gex_pipeline.exposure.moment import EVERY, PUBLISHED, figures, gex_second
+from gex_pipeline.exposure.moment import EVERY, PUBLISHED, figures, second_events
 
 SECONDS_WAITING: Final = 4
 CHAIN_EVERY_S: Final = 1.0
@@ -90,14 +90,9 @@ class Worker:
             folded.append((image, figures(image, EVERY, final=True)))
             self.fold_s[image.symbol] = time.thread_time() - started_s
         ts_ns = second.ts_ns
-        rows = [
-            gex_second(ts_ns, image, snapshots[scope])
-            for image, snapshots in folded
-            for scope in PUBLISHED
-        ]
         recorder = self._recorders[tape]
         new = ts_ns > recorder.recorded_ns
-        recorder.write(ts_ns, rows)
+        recorder.write(ts_ns, [*second_events(ts_ns, folded), *chain_images(second)])
         for image, snapshots in folded:
             self._publisher.snapshots(image, snapshots)
             if new:

@@ -67,7 +67,7 @@ def sum_by_strike(chain: Chain, groups: Bools, gex: tuple[LineGex, ...]) -> BySt
 
 
 def strike_rows(by_strike: ByStrike, answered: Sequence[bool]) -> tuple[StrikeRow, ...]:
-    """Return a row per strike that the scope lists, ascending; GEX by OI, and its net by volume.
+    """Return a row per strike that the scope lists, ascending, GEX by OI and by volume.
 
     `answered` says of each weight whether the scope has an answer at all.
     """
@@ -80,6 +80,8 @@ def strike_rows(by_strike: ByStrike, answered: Sequence[bool]) -> tuple[StrikeRo
         (0.0 - put, oi),  # not -put: no minus before a zero
         (call - put, oi),
         (call_volume - put_volume, volume),
+        (call_volume, volume),
+        (0.0 - put_volume, volume),
     )
     counts = (by_strike.call_oi, by_strike.put_oi, by_strike.call_volume, by_strike.put_volume)
     return tuple(

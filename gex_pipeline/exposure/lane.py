@@ -45,7 +45,7 @@ class Lane:
         self._restored: dict[str, Position] = {}
 
     def resume(self, images: list[Image], recorded_ns: int) -> None:
-        """Go on from images and after the newest recorded second (0: none).
+        """Go on from images and from the newest recorded second (0: none), which is made again.
 
         An underlying without an image makes the lane read its tape from the beginning.
         """
@@ -53,7 +53,7 @@ class Lane:
             self.underlyings[image.symbol].restore(image)
             self._restored[image.symbol] = image.positions[self.tape]
         known_ns = max((max(image.ts_recv_ns, image.heard_ns) for image in images), default=0)
-        self._open_ns = max(-(-known_ns // _NS) * _NS, recorded_ns + _NS if recorded_ns else 0)
+        self._open_ns = max(-(-known_ns // _NS) * _NS, recorded_ns)
         if images and len(images) == len(self.underlyings):
             self.position = min(self._restored.values())
             self.heard_ns = min(image.heard_ns for image in images)

@@ -1,17 +1,26 @@
 """Figures of an image: the one fold, with what makes each of them live and reproducible."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
+import numpy as np
 
 from gex_pipeline.exposure.fold import fold
 from gex_pipeline.exposure.live import Image, feed_factor, live_chain
 from gex_pipeline.exposure.snapshot import Exposure, GexSnapshot
-from gex_pipeline.market.events import GexSecond
+from gex_pipeline.market.events import Event, GexSecond, GexStrikes
+from gex_pipeline.market.sessions import SECOND_NS
 
 PUBLISHED: Final = ("all", "0dte", "next", "weekly", "monthly")
 RING: Final = ("all", "0dte", "front0", "front1", "full90")
 """Scopes whose change over time is kept."""
+BY_STRIKE: Final = ("all", "0dte")
+"""Scopes whose exposure by strike is recorded,"""
+STRIKES_EVERY_S: Final = 15
+"""so often."""
+CHAIN_EVERY_S: Final = 60
+"""So often the whole chain is recorded."""
 EVERY: Final = tuple(dict.fromkeys(PUBLISHED + RING))
 
 
@@ -72,7 +81,7 @@ def gex_second(ts_ns: int, image: Image, snapshot: LiveSnapshot) -> GexSecond:
         ts_recv_ns=ts_ns,
         scope=snapshot.scope,
         convention=snapshot.convention,
-        positions=msgspec.json.encode(image.positions).decode(),
+        positions=positions_text(image),
         contracts=snapshot.contracts,
         null_reasons=msgspec.json.encode(snapshot.null_reasons).decode(),
         spot=snapshot.spot,
@@ -86,3 +95,54 @@ def gex_second(ts_ns: int, image: Image, snapshot: LiveSnapshot) -> GexSecond:
         confidence=snapshot.confidence,
         confidence_level=snapshot.confidence_level,
     )
+
+
+def gex_strikes(ts_ns: int, image: Image, snapshot: LiveSnapshot) -> GexStrikes:
+    """Return the exposure by strike of a complete second; of a weight without an answer, none."""
+    rows = [row for row in snapshot.strikes if not (row.call_gex is row.call_gex_volume is None)]
+    return GexStrikes(
+        symbol=snapshot.symbol,
+        ts_event_ns=snapshot.ts_event_ns,
+        ts_recv_ns=ts_ns,
+        scope=snapshot.scope,
+        convention=snapshot.convention,
+        positions=positions_text(image),
+        strikes=tuple(row.strike for row in rows),
+        call_gex_oi=_single(row.call_gex for row in rows),
+        put_gex_oi=_single(row.put_gex for row in rows),
+        call_gex_volume=_single(row.call_gex_volume for row in rows),
+        put_gex_volume=_single(row.put_gex_volume for row in rows),
+        spot=snapshot.spot,
+    )
+
+
+def second_events(
+    ts_ns: int, folded: Sequence[tuple[Image, Mapping[str, LiveSnapshot]]]
+) -> list[Event]:
+    """Return the figures that the tape keeps of a complete second, always in this order.
+
+    A row a scope, and with every 15th second the exposure by strike.
+    """
+    events: list[Event] = [
+        gex_second(ts_ns, image, snapshots[scope])
+        for image, snapshots in folded
+        for scope in PUBLISHED
+    ]
+    if ts_ns % (STRIKES_EVERY_S * SECOND_NS) == 0:
+        events += [
+            gex_strikes(ts_ns, image, snapshots[scope])
+            for image, snapshots in folded
+            for scope in BY_STRIKE
+        ]
+    return events
+
+
+def positions_text(image: Image) -> str:
+    """Return the image's positions as events carry them."""
+    return msgspec.json.encode(image.positions).decode()
+
+
+def _single(values: Iterable[float | None]) -> tuple[float, ...]:
+    """Return the numbers, each exactly a float32; of a weight without an answer nothing."""
+    known = [value for value in values if value is not None]
+    return tuple(np.array(known, dtype=np.float32).astype(np.float64).tolist())

@@ -70,6 +70,8 @@ class StrikeRow(msgspec.Struct, frozen=True, gc=False):
     put_gex: float | None
     net_gex: float | None
     net_gex_volume: float | None
+    call_gex_volume: float | None
+    put_gex_volume: float | None
     call_oi: float
     put_oi: float
     call_volume: float

@@ -81,11 +81,14 @@ class Market:
         data: Any = self.store.get(self.keys.gex(symbol, scope))
         return dict(msgspec.json.decode(data)) if data else {}
 
+    def recorded(self) -> list[Event]:
+        """Return what the engine recorded, in the order of its tape."""
+        entries: Any = self.store.xrange(self.keys.tape("gex.index"))
+        return [event for _, entry in entries for event in decode_frame(entry[b"f"]).events]
+
     def seconds(self) -> list[GexSecond]:
         """Return the recorded rows, in the order of the tape."""
-        entries: Any = self.store.xrange(self.keys.tape("gex.index"))
-        events = [event for _, entry in entries for event in decode_frame(entry[b"f"]).events]
-        return [event for event in events if isinstance(event, GexSecond)]
+        return [event for event in self.recorded() if isinstance(event, GexSecond)]
 
 
 @pytest.fixture
