@@ -31,6 +31,8 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Batch)
 _version_decoder = msgspec.msgpack.Decoder(_Version)
 _json_decoder = msgspec.json.Decoder(dict[str, Any])
+_BATCH = b"\x92" + _encoder.encode(SCHEMA_VERSION)
+"""How every batch begins: an array of two, and the version."""
 _kinds = {tag_of(kind): kind for kind in KINDS}
 
 
@@ -46,6 +48,11 @@ def encode_events(events: Sequence[Event]) -> bytes:
         raise CodecError(str(error)) from error
     decode_events(data)
     return data
+
+
+def batch_of_rows(rows: bytes, count: int) -> bytes:
+    """Return the batch of events that are encoded already, each as the array that it is."""
+    return b"".join((_BATCH, _array(count), rows))
 
 
 def decode_events(data: bytes | memoryview) -> list[Event]:
@@ -94,6 +101,13 @@ def decode_json(data: bytes | str) -> Event:
         return _event_from(kind, fields)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise CodecError(str(error)) from error
+
+
+def _array(size: int) -> bytes:
+    """Return how msgpack begins an array of so many."""
+    if size < 16:
+        return bytes((0x90 | size,))
+    return b"\xdc" + size.to_bytes(2, "big") if size < 65_536 else b"\xdd" + size.to_bytes(4, "big")
 
 
 def _event_from(kind: type[Event], fields: dict[str, Any]) -> Event:
