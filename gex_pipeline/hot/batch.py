@@ -38,8 +38,12 @@ def pack_events(events: Sequence[Event]) -> bytes:
     Raises:
         CodecError: an event holds what no event may.
     """
-    data = encode_events(events)
-    return _coders.compressor.compress(data) if len(events) > COMPRESS_ABOVE else data
+    return pack_batch(encode_events(events), len(events))
+
+
+def pack_batch(data: bytes, count: int) -> bytes:
+    """Return the bytes of a batch of so many events that is encoded already."""
+    return _coders.compressor.compress(data) if count > COMPRESS_ABOVE else data
 
 
 def unpack_events(data: bytes) -> list[Event]:

@@ -90,23 +90,39 @@ def encode_frame(frame: Frame) -> bytes:
         FrameError: no events, too many, or their seqs are not first_seq to last_seq.
     """
     _check_events(frame)
-    payload = pack_events(frame.events)
+    return encode_packed(
+        frame.tape,
+        frame.position,
+        len(frame.events),
+        frame.session_date,
+        pack_events(frame.events),
+    )
+
+
+def encode_packed(
+    tape: str, position: Position, count: int, session_date: datetime.date, payload: bytes
+) -> bytes:
+    """Return the bytes of the frame of so many events up to a position, packed already.
+
+    Raises:
+        FrameError: they take more than a frame holds.
+    """
     if len(payload) > MAX_PAYLOAD:
         raise FrameError(f"its events take {len(payload)} bytes, and {MAX_PAYLOAD} is the most")
-    tape = frame.tape.encode()
+    name = tape.encode()
     header = _HEADER.pack(
         MAGIC,
         0,
         len(payload),
-        len(frame.events),
+        count,
         _FORMAT,
-        len(tape),
-        frame.epoch,
-        frame.first_seq,
-        frame.session_date.toordinal(),
+        len(name),
+        position.epoch,
+        position.seq - count + 1,
+        session_date.toordinal(),
     )
-    crc = zlib.crc32(payload, zlib.crc32(header[_CHECKED_FROM:] + tape, _CRC_SEED))
-    return b"".join((MAGIC, crc.to_bytes(4, "little"), header[_CHECKED_FROM:], tape, payload))
+    crc = zlib.crc32(payload, zlib.crc32(header[_CHECKED_FROM:] + name, _CRC_SEED))
+    return b"".join((MAGIC, crc.to_bytes(4, "little"), header[_CHECKED_FROM:], name, payload))
 
 
 def read_header(data: bytes | memoryview, start: int = 0) -> FrameHeader | None:

@@ -1,7 +1,8 @@
 """What the sender writes beside the tape: newest values, ticks, option quotes, books, messages."""
 
+import datetime
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import redis
 
@@ -20,6 +21,15 @@ from gex_pipeline.market.codec import decode_json, encode_json
 from gex_pipeline.market.events import BookUpdate, Event, OptionQuote, Quote, Trade
 
 OPTIONS_KEPT_MS = 5 * 60 * 1000
+
+
+class Packed(NamedTuple):
+    """A batch as an entry of a stream holds it."""
+
+    data: bytes
+    newest_ns: int
+    """The latest receipt in it."""
+    last_seq: int
 
 
 class Projection:
@@ -42,23 +52,40 @@ class Projection:
 
     def add(self, pipe: Any, frames: Sequence[Frame]) -> None:
         """Queue the commands that bring the keys up to the frames."""
+        for frame in frames:
+            self.note_session(frame.session_date, frame.events[0].ts_recv_ns)
+        self.add_events(pipe, (event for frame in frames for event in frame.events))
+
+    def add_events(self, pipe: Any, events: Iterable[Event]) -> None:
+        """Queue the commands for events in the order of their tape."""
         ticks: dict[str, list[Event]] = {}
         options: dict[str, list[Event]] = {}
         books: dict[str, BookUpdate] = {}
-        for frame in frames:
-            self._note_session(frame)
-            for event in frame.events:
-                match event:
-                    case OptionQuote():
-                        options.setdefault(event.underlying, []).append(event)
-                        self._publish_option(pipe, event)
-                    case Trade() | Quote():
-                        ticks.setdefault(event.symbol, []).append(event)
-                        self._take_tick(pipe, event)
-                    case BookUpdate(whole=True):
-                        books[event.symbol] = event
-                        self._publish_book(pipe, event)
-        self._store(pipe, ticks, options, books)
+        for event in events:
+            match event:
+                case OptionQuote():
+                    options.setdefault(event.underlying, []).append(event)
+                    self._publish_option(pipe, event)
+                case Trade() | Quote():
+                    ticks.setdefault(event.symbol, []).append(event)
+                    self._take_tick(pipe, event)
+                case BookUpdate(whole=True):
+                    books[event.symbol] = event
+                    self._publish_book(pipe, event)
+        self._store(pipe, ticks, books)
+        for symbol, quotes in options.items():
+            self.add_options(pipe, symbol, _packed(quotes))
+
+    def add_options(self, pipe: Any, symbol: str, quotes: Packed) -> None:
+        """Queue the commands for quotes of one underlying's options."""
+        self._append(pipe, self._keys.options(symbol), quotes, OPTIONS_TTL_S, OPTIONS_KEPT_MS)
+
+    def note_session(self, session_date: datetime.date, first_ns: int) -> None:
+        """Note the session date of what comes, and when its first event was received."""
+        if session_date != self._session_date:
+            first = self._session_date is None
+            self._session_date = session_date
+            self._opened_ms = 0 if first else first_ns // 1_000_000
 
     def published(self, seq: int) -> None:
         """Note that the messages up to a seq are out."""
@@ -106,27 +133,17 @@ class Projection:
             quote if isinstance(quote, Quote) else None,
         )
 
-    def _note_session(self, frame: Frame) -> None:
-        if frame.session_date != self._session_date:
-            first = self._session_date is None
-            self._session_date = frame.session_date
-            self._opened_ms = 0 if first else frame.events[0].ts_recv_ns // 1_000_000
-
     # --- keys ---------------------------------------------------------------------------------
 
     def _store(
         self,
         pipe: Any,
         ticks: dict[str, list[Event]],
-        options: dict[str, list[Event]],
         books: dict[str, BookUpdate],
     ) -> None:
         for symbol, events in ticks.items():
             self._set_last(pipe, symbol)
-            self._append(pipe, self._keys.ticks(symbol), events, MARKET_TTL_S, None)
-        for symbol, events in options.items():
-            name = self._keys.options(symbol)
-            self._append(pipe, name, events, OPTIONS_TTL_S, OPTIONS_KEPT_MS)
+            self._append(pipe, self._keys.ticks(symbol), _packed(events), MARKET_TTL_S, None)
         for symbol, book in books.items():
             message = encode_message(level2_of(book, self._source))
             pipe.set(self._keys.depth(symbol), message, ex=MARKET_TTL_S)
@@ -137,17 +154,12 @@ class Projection:
         pipe.hset(name, mapping={k: encode_json(v) for k, v in events.items() if v is not None})
         pipe.expire(name, MARKET_TTL_S)
 
-    def _append(
-        self, pipe: Any, name: str, events: Sequence[Event], ttl_s: int, kept_ms: int | None
-    ) -> None:
-        ms = self._ids[name] = max(self._newest_ms(events), self._id_of(name))
+    def _append(self, pipe: Any, name: str, batch: Packed, ttl_s: int, kept_ms: int | None) -> None:
+        ms = self._ids[name] = max(batch.newest_ns // 1_000_000, self._id_of(name))
         minid = None if kept_ms is None else f"{max(ms - kept_ms, 0)}-0"
-        fields = {BATCH_FIELD: pack_events(events)}
-        pipe.xadd(name, fields, id=f"{ms}-{events[-1].seq}", minid=minid, approximate=True)
+        fields = {BATCH_FIELD: batch.data}
+        pipe.xadd(name, fields, id=f"{ms}-{batch.last_seq}", minid=minid, approximate=True)
         pipe.expire(name, ttl_s)
-
-    def _newest_ms(self, events: Iterable[Event]) -> int:
-        return max(event.ts_recv_ns for event in events) // 1_000_000
 
     def _id_of(self, name: str) -> int:
         """Return the newest time in a stream: market time may step back, its ids may not."""
@@ -155,6 +167,11 @@ class Projection:
             entries: Any = self._client.xrevrange(name, count=1)
             self._ids[name] = int(entries[0][0].partition(b"-")[0]) if entries else 0
         return self._ids[name]
+
+
+def _packed(events: Sequence[Event]) -> Packed:
+    newest_ns = max(event.ts_recv_ns for event in events)
+    return Packed(pack_events(events), newest_ns, events[-1].seq)
 
 
 def _event(data: bytes | None) -> Event | None:
