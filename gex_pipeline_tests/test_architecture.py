@@ -73,7 +73,7 @@ def test_a_breach_would_be_found(copy: Path, module: str, line: str, contract: s
     assert "stray" in done.stdout
 
 
-@pytest.mark.parametrize("package", ["market", "options", "exposure"])
+@pytest.mark.parametrize("package", ["market", "options", "exposure", "quality"])
 def test_the_core_loads_no_edge(package: str) -> None:
     """Importing the core brings in no settings, feed, command line or event loop of ours."""
     script = (
@@ -89,7 +89,7 @@ def test_the_core_loads_no_edge(package: str) -> None:
     assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
-@pytest.mark.parametrize("package", ["market", "options", "exposure"])
+@pytest.mark.parametrize("package", ["market", "options", "exposure", "quality"])
 def test_the_core_opens_and_prints_nothing(package: str) -> None:
     """What needs no import, import-linter cannot see: open, print, input."""
     for path in (PACKAGE / package).rglob("*.py"):

@@ -24,6 +24,7 @@ from gex_pipeline.streamer.run import stream as run_stream
 
 SIMULATED = "simulator"
 SOURCES = ("schwab", SIMULATED)
+REAL_GB, SIMULATED_GB = 20.0, 2.0
 _OCC_SIZE = 21
 
 
@@ -49,8 +50,13 @@ class Preview(msgspec.Struct, frozen=True):
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Print the plan and all problems; open no socket.")
 @click.option("--json", "as_json", is_flag=True, help="With --dry-run: print one JSON object.")
+@click.option(
+    "--record/--no-record",
+    default=None,
+    help="Keep the wire frames as they came; default: GEX_RECORD, else when simulated.",
+)
 @click.pass_context
-def stream(ctx: click.Context, *, dry_run: bool, as_json: bool) -> None:
+def stream(ctx: click.Context, *, dry_run: bool, as_json: bool, record: bool | None) -> None:
     """Stream market data onto the tape: Schwab's, or the simulator's.
 
     Started by gex up; by hand it needs GEX_REDIS_URL. Whole chains come by REST, then the stream
@@ -60,7 +66,7 @@ def stream(ctx: click.Context, *, dry_run: bool, as_json: bool) -> None:
     \b
     Example:
       gex stream --dry-run
-      GEX_REDIS_URL=redis://127.0.0.1:6379 gex stream
+      GEX_REDIS_URL=redis://127.0.0.1:6379 gex stream --record
     """
     if dry_run:
         preview = make_preview()
@@ -74,10 +80,11 @@ def stream(ctx: click.Context, *, dry_run: bool, as_json: bool) -> None:
     if settings.gex_redis_url is None:
         raise HotStoreError("GEX_REDIS_URL is not set", "Run gex up, or name the server there.")
     log_to_stderr(settings.gex_log_level, settings.gex_log_format)
-    asyncio.run(_serve(settings, origin, plan, settings.gex_redis_url.reveal()))
+    wired = wiring(settings, origin, plan, record=record)
+    asyncio.run(_serve(settings, origin, wired, settings.gex_redis_url.reveal()))
 
 
-async def _serve(settings: Settings, origin: Origin, plan: Plan, redis_url: str) -> None:
+async def _serve(settings: Settings, origin: Origin, wired: Wiring, redis_url: str) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -86,7 +93,7 @@ async def _serve(settings: Settings, origin: Origin, plan: Plan, redis_url: str)
         store.seed(settings.schwab_refresh_token.reveal())
     with connect(redis_url) as client:
         opener = client_opener(settings, origin, store)
-        await run_stream(wiring(settings, origin, plan), client, store, opener, stop)
+        await run_stream(wired, client, store, opener, stop)
 
 
 def make_preview() -> Preview:
@@ -124,8 +131,11 @@ def make_preview() -> Preview:
     )
 
 
-def wiring(settings: Settings, origin: Origin, plan: Plan) -> Wiring:
-    """Return what the streamer is told; no secret is in it."""
+def wiring(settings: Settings, origin: Origin, plan: Plan, *, record: bool | None = None) -> Wiring:
+    """Return what the streamer is told; no secret is in it. `record` overrides the settings."""
+    simulated = origin.source == SIMULATED
+    chosen = [each for each in (record, settings.gex_record, simulated) if each is not None]
+    keep_gb = settings.gex_capture_keep_gb
     return Wiring(
         source=origin.source,
         mode=origin.mode,
@@ -141,6 +151,9 @@ def wiring(settings: Settings, origin: Origin, plan: Plan) -> Wiring:
         fsync_ms=settings.gex_spool_fsync_ms,
         option_ticks=settings.gex_publish_option_ticks,
         ticks_mb=settings.gex_hot_ticks_mb,
+        record=chosen[0],
+        capture_keep_gb=keep_gb or (SIMULATED_GB if simulated else REAL_GB),
+        disk_stop_percent=settings.gex_disk_stop_percent,
     )
 
 

@@ -47,6 +47,10 @@ class SourceSettings(Struct, frozen=True, kw_only=True):
         bool | None,
         about("Keep the wire frames as they came; unset: only when the source is the simulator."),
     ] = None
+    gex_capture_keep_gb: Annotated[
+        Positive | None,
+        about("Size of the kept wire frames, the oldest go; unset: 20, when simulated 2.", "GB"),
+    ] = None
     gex_simulator_port: Annotated[Port, about("Port of the simulator.", "port")] = 8878
     gex_simulator_seed: Annotated[int, about("Seed of the simulated market.")] = 1
     gex_simulator_speed: Annotated[

@@ -8,14 +8,13 @@ import time
 from gex_pipeline.errors import FeedError, GexError, SignInError
 from gex_pipeline.feeds.ratelimit import RateLimit
 from gex_pipeline.feeds.schwab.answers import ChainPart
-from gex_pipeline.feeds.schwab.rest import Rest, Window
-from gex_pipeline.market.events import ChainHeader
+from gex_pipeline.feeds.schwab.rest import Missing, Rest
 from gex_pipeline.market.sessions import in_session, session_date
 from gex_pipeline.market.symbology import calendar_of
 from gex_pipeline.streamer.account import Account
 from gex_pipeline.streamer.connection import Wishes
+from gex_pipeline.streamer.intake import Intake
 from gex_pipeline.streamer.plan import Plan, choose, rank
-from gex_pipeline.streamer.tapes import Tapes
 
 _CLOSED_TIMES = 10
 """How much longer a round takes while the market is closed."""
@@ -27,11 +26,11 @@ class ChainPoll:
     """Asks for the chain of each underlying in turn."""
 
     def __init__(
-        self, account: Account, plan: Plan, tapes: Tapes, wishes: Wishes, limit: RateLimit
+        self, account: Account, plan: Plan, intake: Intake, wishes: Wishes, limit: RateLimit
     ) -> None:
         self.account = account
         self.plan = plan
-        self.tapes = tapes
+        self.intake = intake
         self.wishes = wishes
         self.limit = limit
         self.rounds = 0
@@ -69,8 +68,11 @@ class ChainPoll:
         async for found in rest.chain(symbol, await self._listed(rest, symbol)):
             if isinstance(found, ChainPart):
                 await self._take(symbol, found, weights)
+            elif isinstance(found, Missing):
+                self.intake.missing(symbol, found)
+                self._failed(symbol, found.reason)
             else:
-                self._missing(symbol, *found)
+                self.intake.repeated(symbol, found.part)
         self.requests = rest.requests
         if weights:
             self._weights[symbol] = weights
@@ -84,7 +86,7 @@ class ChainPoll:
 
     async def _listed(self, rest: Rest, symbol: str) -> tuple[datetime.date, ...]:
         """Return the expirations, asked for once a trading date."""
-        today = session_date(self.tapes.time.stamp_ns(), calendar_of(symbol))
+        today = session_date(self.intake.tapes.time.stamp_ns(), calendar_of(symbol))
         known = self._expirations.get((symbol, today))
         if known is None:
             known = await rest.expirations(symbol, today)
@@ -96,25 +98,9 @@ class ChainPoll:
 
     async def _take(self, symbol: str, part: ChainPart, weights: dict[str, float]) -> None:
         """Put a part's rows on the tape under one stamp, and weigh its contracts."""
-        stamp_ns = self.tapes.time.stamp_ns()
-        self.tapes.put_all(calendar_of(symbol), part.events(stamp_ns))
+        stamp_ns = self.intake.chain(symbol, part)
         names, values = await asyncio.to_thread(rank, part, stamp_ns)
         weights.update(zip(names, values.tolist(), strict=True))
-
-    def _missing(self, symbol: str, window: Window, reason: str) -> None:
-        """Say on the tape that a window could not be had."""
-        stamp_ns = self.tapes.time.stamp_ns()
-        header = ChainHeader(
-            symbol,
-            stamp_ns,
-            stamp_ns,
-            first_expiry=window[0],
-            last_expiry=window[-1],
-            contracts=0,
-            complete=False,
-        )
-        self.tapes.put(calendar_of(symbol), header)
-        self._failed(symbol, reason)
 
     def _failed(self, symbol: str, reason: str) -> None:
         self.failures += 1
@@ -134,6 +120,6 @@ class ChainPoll:
 
     def _open(self) -> bool:
         try:
-            return in_session(self.tapes.time.stamp_ns(), "index")
+            return in_session(self.intake.tapes.time.stamp_ns(), "index")
         except GexError:
             return False

@@ -2,23 +2,25 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
 
 import msgspec
 
 from gex_pipeline.errors import FeedClosedError, FeedError, FeedTakenError, SignInError
 from gex_pipeline.feeds.schwab.client import renew
-from gex_pipeline.feeds.schwab.decode import Block, Decoder
 from gex_pipeline.feeds.schwab.fields import EQUITIES, FUTURES, OPTIONS
-from gex_pipeline.feeds.schwab.stream import LoginDeniedError, Stream, Tap
+from gex_pipeline.feeds.schwab.stream import LoginDeniedError, Stream, StreamFrame, Tap
 from gex_pipeline.feeds.supervise import Backoff, Silence
 from gex_pipeline.streamer.account import Account
+from gex_pipeline.streamer.intake import Intake
 from gex_pipeline.streamer.plan import Plan, is_worth_changing
-from gex_pipeline.streamer.tapes import Tapes
 
 _LOGIN_TRIES = 2
 
 log = logging.getLogger(__name__)
+
+
+class SilentError(FeedClosedError):
+    """The socket is open and nothing comes."""
 
 
 class Wishes(msgspec.Struct):
@@ -32,12 +34,11 @@ class Wishes(msgspec.Struct):
 class Connection:
     """One stream after another."""
 
-    def __init__(self, account: Account, plan: Plan, tapes: Tapes, wishes: Wishes) -> None:
+    def __init__(self, account: Account, plan: Plan, intake: Intake, wishes: Wishes) -> None:
         self.account = account
         self.plan = plan
-        self.tapes = tapes
+        self.intake = intake
         self.wishes = wishes
-        self.decoder = Decoder()
         self.state = "connecting"
         self.detail = ""
         self.connections = 0
@@ -75,15 +76,21 @@ class Connection:
                 await self._login_denied(error)
             except FeedError as error:
                 log.warning("%s", error)
-                self._down("reconnecting", str(error))
+                cause = "silence" if isinstance(error, SilentError) else "disconnect"
+                self._down("reconnecting", str(error), cause)
             await asyncio.sleep(backoff.next_s())
 
     async def _once(self, backoff: Backoff, silence_s: float, timeout_s: float) -> None:
         """Run one connection to its end, which is always an error."""
         client = await self.account.client()
-        self.decoder.forget()
+        self.intake.connect()
         silence = Silence(silence_s)
-        tap = Tap(lambda blocks: self._take(blocks, backoff), silence.heard)
+
+        def take(raw: str | bytes, frame: StreamFrame | None) -> None:
+            silence.heard()
+            self.intake.stream(raw, frame, lambda stamp_ns: self._flows(stamp_ns, backoff))
+
+        tap = Tap(take)
         stream = Stream(client, tap, timeout_s=timeout_s)
         reader = asyncio.create_task(self._read(stream), name="stream reader")
         watcher = asyncio.create_task(_watch(silence), name="stream watchdog")
@@ -127,24 +134,21 @@ class Connection:
                 log.warning("the vendor lets us have %d symbols", self.wishes.learned_limit)
         self.held = sum(len(stream.held[service]) for service in (EQUITIES, FUTURES, OPTIONS))
 
-    def _take(self, blocks: Sequence[Block], backoff: Backoff) -> None:
-        """Put a frame's events on their tapes; the first data of a connection end the gap."""
+    def _flows(self, stamp_ns: int, backoff: Backoff) -> None:
+        """Note that data come; the first of a connection end the gap."""
         if self._down_since_ns is not None:
-            self.tapes.note_gap(self._down_since_ns, self._cause)
+            self.intake.tapes.note_gap(self._down_since_ns, stamp_ns, self._cause)
             self._down_since_ns = None
         if not self.connected:
             self.state, self.detail = "streaming", ""
             backoff.reset()
-        stamp_ns = self._last_ns = self.tapes.time.stamp_ns()
-        for block in blocks:
-            for calendar, event in self.decoder.events(block, stamp_ns):
-                self.tapes.put(calendar, event)
+        self._last_ns = stamp_ns
 
-    def _down(self, state: str, detail: str) -> None:
+    def _down(self, state: str, detail: str, cause: str = "disconnect") -> None:
         """Note that data have stopped: the gap begins with the last of them."""
         if self.connected:
             self._down_since_ns = self._last_ns
-            self._cause = "disconnect"
+            self._cause = cause
         self.state, self.detail = state, detail
 
     async def _login_denied(self, error: LoginDeniedError) -> None:
@@ -168,4 +172,4 @@ class Connection:
 async def _watch(silence: Silence) -> None:
     while not silence.broken:  # noqa: ASYNC110 # silence is the absence of a signal
         await asyncio.sleep(min(1.0, silence.limit_s / 4))
-    raise FeedClosedError(f"Schwab's streamer has been silent for {silence.age_s:.0f} s")
+    raise SilentError(f"Schwab's streamer has been silent for {silence.age_s:.0f} s")

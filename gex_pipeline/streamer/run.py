@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import msgspec
 import redis
 
 from gex_pipeline.feeds.ratelimit import RateLimit
+from gex_pipeline.feeds.recorder import GB, Recorder
 from gex_pipeline.feeds.supervise import Backoff
 from gex_pipeline.feeds.tokens import TokenStore
 from gex_pipeline.hot.connect import UNREACHABLE
@@ -27,12 +28,16 @@ from gex_pipeline.hot.spool import Spool
 from gex_pipeline.hot.tape import floor_of
 from gex_pipeline.lake.parts import read_chain
 from gex_pipeline.lake.paths import LakePaths
+from gex_pipeline.market.symbology import calendar_of
 from gex_pipeline.streamer.account import Account
 from gex_pipeline.streamer.chainpoll import ChainPoll
 from gex_pipeline.streamer.connection import Connection, Wishes
+from gex_pipeline.streamer.intake import Intake
 from gex_pipeline.streamer.markettime import MarketTime
 from gex_pipeline.streamer.plan import Plan
 from gex_pipeline.streamer.presence import Presence
+from gex_pipeline.streamer.quarantine import Quarantine
+from gex_pipeline.streamer.quiet import Quiet
 from gex_pipeline.streamer.simclock import SimulatedTime
 from gex_pipeline.streamer.tapes import CALENDARS, Tapes, open_spools, tape_name
 
@@ -59,6 +64,10 @@ class Wiring(msgspec.Struct, frozen=True, kw_only=True):
     option_ticks: bool
     """Publish option ticks on the tick channel too."""
     ticks_mb: int
+    record: bool
+    """Keep the wire frames as they came."""
+    capture_keep_gb: float
+    disk_stop_percent: float
 
     @property
     def simulated(self) -> bool:
@@ -94,8 +103,9 @@ async def stream(
             tapes = Tapes(spools, time)
             account = Account(store, open_client)
             senders = [_sender(wiring, client, keys, spool) for spool in spools.values()]
-            with contextlib.closing(tapes):
-                await Streamer(wiring, tapes, account, presence).run(stop, simulated, senders)
+            with contextlib.closing(tapes), recording(wiring, time) as recorder:
+                intake = _intake(wiring, tapes, recorder)
+                await Streamer(wiring, intake, account, presence).run(stop, simulated, senders)
     finally:
         await presence.release()
 
@@ -103,15 +113,18 @@ async def stream(
 class Streamer:
     """The loops of one process."""
 
-    def __init__(self, wiring: Wiring, tapes: Tapes, account: Account, presence: Presence) -> None:
+    def __init__(
+        self, wiring: Wiring, intake: Intake, account: Account, presence: Presence
+    ) -> None:
         self.wiring = wiring
-        self.tapes = tapes
+        self.intake = intake
+        self.tapes = intake.tapes
         self.account = account
         self.presence = presence
         wishes = Wishes()
         limit = RateLimit(wiring.requests_per_minute)
-        self.connection = Connection(account, wiring.plan, tapes, wishes)
-        self.chains = ChainPoll(account, wiring.plan, tapes, wishes, limit)
+        self.connection = Connection(account, wiring.plan, intake, wishes)
+        self.chains = ChainPoll(account, wiring.plan, intake, wishes, limit)
 
     async def run(
         self, stop: asyncio.Event, simulated: SimulatedTime | None, senders: list[Sender]
@@ -130,7 +143,7 @@ class Streamer:
         ]
         if simulated is not None:
             loops.append(simulated.keep_following())
-        async with sending(senders, self.tapes.flush) as sends:
+        async with sending(senders, self._finish) as sends:
             try:
                 await _first_of(stop.wait(), *loops, *map(asyncio.shield, sends))
             finally:
@@ -138,7 +151,8 @@ class Streamer:
 
     def status(self, senders: list[Sender]) -> dict[str, object]:
         """Return what the status hash says."""
-        connection, chains, tally = self.connection, self.chains, self.connection.decoder.tally
+        connection, chains, tally = self.connection, self.chains, self.intake.decoder.tally
+        recorder = self.intake.recorder
         refused = sum(tape.refused for tape in self.tapes.by_calendar.values())
         return {
             "state": "sign_in" if self.account.refused else connection.state,
@@ -158,6 +172,7 @@ class Streamer:
                 f"{tape.spool.tape}={tape.spool.position}"
                 for tape in self.tapes.by_calendar.values()
             ),
+            "capture": "off" if recorder is None else recorder.state().problem or "on",
             "senders": msgspec.json.encode([sender.state() for sender in senders]).decode(),
         }
 
@@ -169,13 +184,17 @@ class Streamer:
                 await asyncio.sleep(_PAUSED_LOOK_S)
                 continue
             await asyncio.sleep(max(wait_s, 0.005))
-            received = dict(self.connection.decoder.received_by)
-            self.tapes.beat(received, connected=self.connection.connected)
+            self.tapes.beat(self.intake.quiet.look(connected=self.connection.connected))
+
+    def _finish(self) -> None:
+        """Tell what is still open, and spool all that waits."""
+        self.intake.quiet.close()
+        self.tapes.settle()
 
 
 @contextlib.asynccontextmanager
 async def sending(
-    senders: list[Sender], flush: Callable[[], None]
+    senders: list[Sender], finish: Callable[[], None]
 ) -> AsyncIterator[list[asyncio.Future[None]]]:
     """Run the senders in threads of their own; at the end they send what is spooled by then."""
     stop = threading.Event()
@@ -185,9 +204,27 @@ async def sending(
         try:
             yield sends
         finally:
-            flush()
+            finish()
             stop.set()
             await asyncio.gather(*sends, return_exceptions=True)
+
+
+@contextlib.contextmanager
+def recording(wiring: Wiring, time: MarketTime) -> Iterator[Recorder | None]:
+    """Give the recorder of this run, if frames are to be kept."""
+    if not wiring.record:
+        yield None
+        return
+    recorder = Recorder(
+        wiring.root / "capture",
+        time.stamp_ns(),
+        keep_bytes=round(wiring.capture_keep_gb * GB),
+        free_percent=wiring.disk_stop_percent,
+    )
+    try:
+        yield recorder
+    finally:
+        recorder.close(time.stamp_ns())
 
 
 async def _first_of(*waits: Awaitable[object]) -> None:
@@ -207,6 +244,12 @@ def _waiting(wiring: Wiring) -> dict[str, object]:
     """Return the status before the simulator has answered."""
     detail = "waiting for the simulator"
     return {"state": "waiting", "detail": detail, "source": wiring.source, "mode": wiring.mode}
+
+
+def _intake(wiring: Wiring, tapes: Tapes, recorder: Recorder | None) -> Intake:
+    held = frozenset(map(calendar_of, (*wiring.plan.equities, *wiring.plan.futures)))
+    quiet = Quiet(tapes, held, wiring.silence_s)
+    return Intake(tapes, Quarantine(wiring.root / "quarantine"), quiet, recorder)
 
 
 def _sender(wiring: Wiring, client: redis.Redis, keys: Keys, spool: Spool) -> Sender:

@@ -1,19 +1,28 @@
-"""The tapes of one source: events wait a few milliseconds, then a frame of them is spooled."""
+"""The tapes of one source: events wait a few milliseconds, then a frame of them is spooled.
+
+Each tape keeps its ledger: what the socket received is added to it from outside, what is spooled
+here. Its counts go on the tape behind all events that they count, so that a kill leaves the events
+of some seconds uncounted at most, and never an event counted that is not there.
+"""
 
 import asyncio
 import datetime
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from gex_pipeline.errors import CodecError
 from gex_pipeline.hot.frame import MAX_EVENTS, Position, decode_frame
 from gex_pipeline.hot.spool import Spool
-from gex_pipeline.market.events import Event, Gap, Heartbeat
+from gex_pipeline.market.events import Event, Gap, Heartbeat, LedgerCount
 from gex_pipeline.market.sessions import Calendar, session_date
+from gex_pipeline.quality.ledger import TABLE_OF, Ledger
 from gex_pipeline.streamer.markettime import MarketTime
 
 CALENDARS: tuple[Calendar, ...] = ("equity", "index", "cme")
 FLUSH_S = 0.005
+LEDGER_NS = 10 * 1_000_000_000
+"""Market time between two settlements of a ledger."""
 _MINUTE_NS = 60 * 1_000_000_000
 _TAIL = 4_096
 """Events read back at the start, to see when the last one came."""
@@ -30,17 +39,21 @@ class Tape:
     def __init__(self, spool: Spool, calendar: Calendar) -> None:
         self.spool = spool
         self.calendar: Calendar = calendar
+        self.ledger = Ledger()
         self.refused = 0
         """Events that no frame could hold."""
         self._waiting: list[Event] = []
         self._day = datetime.date.min
         self._minute = -1
+        self._newest_ns = 0
+        self._settled = -1
 
     def put(self, event: Event) -> None:
-        """Take an event; a full frame, or one of the date before, is spooled first."""
+        """Take an event; a full frame, or what is of the minute before, is spooled first."""
         minute = event.ts_recv_ns // _MINUTE_NS
         if minute != self._minute:
             self._turn_to(minute, session_date(event.ts_recv_ns, self.calendar))
+        self._newest_ns = event.ts_recv_ns
         self._waiting.append(event)
         if len(self._waiting) >= MAX_EVENTS:
             self.flush()
@@ -54,13 +67,28 @@ class Tape:
             self.spool.append(waiting, self._day)
         except CodecError:
             self._one_by_one(waiting)
+        else:
+            self._written(waiting)
+
+    def settle(self, ts_ns: int) -> None:
+        """Put the ledger's counts behind all events so far."""
+        self.flush()
+        for count in self.ledger.settle(ts_ns):
+            self.put(count)
+
+    def settle_when_due(self, ts_ns: int) -> None:
+        """Do so once every few seconds of market time."""
+        if ts_ns // LEDGER_NS != self._settled:
+            self._settled = ts_ns // LEDGER_NS
+            self.settle(ts_ns)
 
     def last_alive_ns(self) -> int | None:
         """Return when the newest event came that shows a connection; None: the tape is new."""
         newest = None
         for data in self.spool.read_after(max(0, self.spool.last_seq - _TAIL)):
             for event in decode_frame(data).events:
-                lost = isinstance(event, Heartbeat) and not event.connected
+                ours = isinstance(event, LedgerCount)
+                lost = ours or (isinstance(event, Heartbeat) and not event.connected)
                 if newest is None or not lost:
                     newest = event.ts_recv_ns
         return newest
@@ -73,9 +101,13 @@ class Tape:
         return max(stamps)
 
     def _turn_to(self, minute: int, day: datetime.date) -> None:
+        """Begin a minute; a new date leaves the counts of the old one on the old one."""
+        self.flush()
         self._minute = minute
         if day != self._day:
-            self.flush()
+            left = self.ledger.settle(self._newest_ns, before_ns=minute * _MINUTE_NS)
+            if left:
+                self.spool.append(left, self._day)
             self._day = day
 
     def _one_by_one(self, events: list[Event]) -> None:
@@ -85,6 +117,16 @@ class Tape:
                 self.spool.append([event], self._day)
             except CodecError:
                 self.refused += 1
+                if table := TABLE_OF.get(type(event)):
+                    self.ledger.add("rejected", table, event.ts_recv_ns, reason="codec")
+            else:
+                self._written([event])
+
+    def _written(self, events: list[Event]) -> None:
+        """Count what is spooled; all of it is of one minute."""
+        for kind, count in Counter(map(type, events)).items():
+            if table := TABLE_OF.get(kind):
+                self.ledger.add("written", table, events[0].ts_recv_ns, count)
 
 
 class Tapes:
@@ -122,20 +164,33 @@ class Tapes:
             await asyncio.sleep(FLUSH_S)
             self.flush()
 
-    def beat(self, received: dict[Calendar, int], *, connected: bool) -> None:
+    def beat(self, connected: Mapping[Calendar, bool]) -> None:
         """Close the market second on every tape: later events have later stamps."""
         ts_ns = self.time.close_second_ns()
         for calendar, tape in self.by_calendar.items():
-            count = received.get(calendar, 0)
-            tape.put(Heartbeat("", ts_ns, ts_ns, received=count, connected=connected))
+            tape.settle_when_due(ts_ns)
+            received = tape.ledger.received
+            flows = connected.get(calendar, False)
+            tape.put(Heartbeat("", ts_ns, ts_ns, received=received, connected=flows))
         self.flush()
 
-    def note_gap(self, from_ns: int, cause: str) -> None:
-        """Say on every tape that nothing was seen from then until now."""
+    def settle(self) -> None:
+        """Spool all that waits, and the counts of it."""
         ts_ns = self.time.stamp_ns()
         for tape in self.by_calendar.values():
-            tape.put(_gap(min(from_ns, ts_ns), ts_ns, cause))
+            tape.settle(ts_ns)
         self.flush()
+
+    def note_gap(self, from_ns: int, to_ns: int, cause: str) -> None:
+        """Say on every tape that nothing was seen from then until then."""
+        for calendar in self.by_calendar:
+            self.note_gap_of(calendar, from_ns, to_ns, cause)
+
+    def note_gap_of(self, calendar: Calendar, from_ns: int, to_ns: int, cause: str) -> None:
+        """Say so on one tape."""
+        tape = self.by_calendar[calendar]
+        tape.put(_gap(min(from_ns, to_ns), to_ns, cause))
+        tape.flush()
 
     def note_restart(self) -> int | None:
         """Say on every tape how long its owner was away, until the stamp that is returned.
@@ -154,7 +209,7 @@ class Tapes:
 
     def close(self) -> None:
         """Spool what waits and give the folders back."""
-        self.flush()
+        self.settle()
         for tape in self.by_calendar.values():
             tape.spool.close()
 

@@ -12,11 +12,14 @@ from gex_pipeline.feeds.schwab.fields import EQUITIES
 from gex_pipeline.feeds.supervise import Backoff
 from gex_pipeline.hot.frame import decode_frame
 from gex_pipeline.hot.spool import Spool
-from gex_pipeline.market.events import Gap, Trade
+from gex_pipeline.market.events import Gap, LedgerCount, Trade
 from gex_pipeline.streamer.account import Account
 from gex_pipeline.streamer.connection import Connection, Wishes
+from gex_pipeline.streamer.intake import Intake
 from gex_pipeline.streamer.markettime import MarketTime
 from gex_pipeline.streamer.plan import make_plan
+from gex_pipeline.streamer.quarantine import Quarantine
+from gex_pipeline.streamer.quiet import Quiet
 from gex_pipeline.streamer.tapes import Tapes
 from gex_pipeline_tests.feeds.schwab.streamer import (
     Answers,
@@ -40,7 +43,9 @@ def stream(
             spool = Spool.open(folder / "spool", "schwab.index")
             tapes = Tapes({"index": spool}, MarketTime())
             account = cast("Account", SimpleNamespace(client=_always(client)))
-            connection = Connection(account, make_plan(("SPX",), (), 10)[0], tapes, Wishes())
+            quiet = Quiet(tapes, frozenset(), silence_s)
+            intake = Intake(tapes, Quarantine(folder / "quarantine"), quiet)
+            connection = Connection(account, make_plan(("SPX",), (), 10)[0], intake, Wishes())
             task = asyncio.create_task(connection.run(Backoff(0.05), silence_s, 5.0))
             async with asyncio.timeout(20):
                 while not done(connection) and not task.done():  # noqa: ASYNC110 # many states
@@ -81,24 +86,24 @@ def test_a_stream_that_another_program_took_is_not_fought_for(tmp_path: Path) ->
     assert "another program" in connection.detail
     assert not connection.connected
     assert [request["command"] for request in seen].count("LOGIN") == 1
-    assert [type(event) for event in tape] == [Trade]
+    assert [type(event) for event in tape if not isinstance(event, LedgerCount)] == [Trade]
 
 
-@pytest.mark.parametrize("code", [30, None])
+@pytest.mark.parametrize(("code", "cause"), [(30, "disconnect"), (None, "silence")])
 def test_silence_and_other_ends_bring_a_new_connection_and_a_gap(
-    tmp_path: Path, code: int | None
+    tmp_path: Path, code: int | None, cause: str
 ) -> None:
     """Half-open or stopped: everything is subscribed again, the gap begins with the last frame."""
     more = () if code is None else (notice(code),)
     _, seen, tape = stream(
         tmp_path,
         lambda request: with_data(request, *more),
-        lambda connection: connection.decoder.tally.taken >= 2,
+        lambda connection: connection.intake.decoder.tally.taken >= 2,
         silence_s=0.5,
     )
 
     assert [request["command"] for request in seen].count("LOGIN") >= 2
     first, gap, second = tape[:3]
     assert (type(first), type(gap), type(second)) == (Trade, Gap, Trade)
-    assert (gap.cause, gap.ts_from_ns) == ("disconnect", first.ts_recv_ns)
+    assert (gap.cause, gap.ts_from_ns) == (cause, first.ts_recv_ns)
     assert gap.ts_to_ns <= second.ts_recv_ns

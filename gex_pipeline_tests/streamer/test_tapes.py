@@ -9,7 +9,7 @@ import pytest
 from gex_pipeline.hot.frame import Frame, decode_frame
 from gex_pipeline.hot.spool import Spool
 from gex_pipeline.market.clock import MarketClock
-from gex_pipeline.market.events import Event, Gap, Heartbeat, Trade
+from gex_pipeline.market.events import Event, Gap, Heartbeat, LedgerCount, Trade
 from gex_pipeline.market.sessions import et_ns
 from gex_pipeline.streamer.markettime import MarketTime
 from gex_pipeline.streamer.tapes import Tape, Tapes, open_spools
@@ -47,8 +47,11 @@ def spool(tmp_path: Path) -> Iterator[Spool]:
         yield spool
 
 
-def test_a_frame_is_full_or_of_one_date(spool: Spool) -> None:
-    """256 events make a frame; 17:00 New York starts another, dated Monday."""
+def test_a_frame_is_full_or_of_one_minute_and_date(spool: Spool) -> None:
+    """256 events make a frame; 17:00 New York starts another, dated Monday.
+
+    The two minutes that the ledger has counted until then stay on their date.
+    """
     tape = Tape(spool, "index")
     roll_ns = et_ns(DAY, 17)
 
@@ -58,7 +61,9 @@ def test_a_frame_is_full_or_of_one_date(spool: Spool) -> None:
 
     assert [(len(frame.events), frame.session_date) for frame in frames(spool)] == [
         (256, DAY),
-        (45, DAY),
+        (44, DAY),
+        (1, DAY),
+        (2, DAY),
         (1, datetime.date(2026, 11, 23)),
     ]
 
@@ -81,12 +86,15 @@ def test_after_a_heartbeat_every_stamp_is_later(spool: Spool) -> None:
     tapes = Tapes({"index": spool}, at(NOON_NS))
 
     tapes.put("index", trade(tapes.time.stamp_ns()))
-    tapes.beat({"index": 7}, connected=True)
+    tapes.by_calendar["index"].ledger.add("received", "", NOON_NS, 7)
+    tapes.beat({"index": True})
     tapes.put("index", trade(tapes.time.stamp_ns()))
     tapes.flush()
 
-    first, beat, last = events(spool)
-    assert beat == Heartbeat("", NOON_NS, NOON_NS, 2, received=7, connected=True)
+    first, received, written, beat, last = events(spool)
+    assert isinstance(received, LedgerCount)
+    assert isinstance(written, LedgerCount)
+    assert beat == Heartbeat("", NOON_NS, NOON_NS, 4, received=7, connected=True)
     assert first.ts_recv_ns == beat.ts_recv_ns < last.ts_recv_ns
 
 
@@ -96,7 +104,7 @@ def test_a_restart_tells_the_gap_since_data_last_flowed(tmp_path: Path) -> None:
     assert first.note_restart() is None
     first.put("index", trade(NOON_NS))
     first.time.not_before(NOON_NS + 10)
-    first.beat({}, connected=False)
+    first.beat({})
     first.close()
 
     again = Tapes(open_spools(tmp_path, {}, fsync_ms=50), at(NOON_NS - 5))

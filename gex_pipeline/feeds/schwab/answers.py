@@ -2,7 +2,7 @@
 
 import datetime
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from gex_pipeline.feeds.document import decode_document
 from gex_pipeline.feeds.numbers import Number, number
 from gex_pipeline.feeds.schwab.chains import read_chain
+from gex_pipeline.feeds.schwab.updates import count_chain
 from gex_pipeline.market.arrays import Texts
 from gex_pipeline.market.chain import OptionChain
 from gex_pipeline.market.events import ChainHeader, Event, OptionQuote
@@ -65,6 +66,10 @@ class ChainPart(msgspec.Struct, frozen=True, eq=False):
     """A fraction a year."""
     dividend_yield: float | None
     rows: dict[str, _Row]
+    answer: bytes = b""
+    """As it came."""
+    listed: int = 0
+    """Contracts that the answer lists, counted apart from what was made of them."""
 
     def events(self, ts_recv_ns: int) -> Iterator[Event]:
         """Yield the header, then a quote of every contract."""
@@ -135,6 +140,21 @@ def read_part(data: bytes, first: datetime.date, last: datetime.date) -> ChainPa
         interest_rate=_fraction(_known(header.interest_rate)),
         dividend_yield=None if dividend is None or dividend < 0 else _fraction(dividend),
         rows=dict(_rows(header)),
+        answer=data,
+        listed=count_chain(data) or 0,
+    )
+
+
+def missing_header(symbol: str, window: Sequence[datetime.date], ts_recv_ns: int) -> ChainHeader:
+    """Return what a tape says of a window that could not be had."""
+    return ChainHeader(
+        symbol,
+        ts_recv_ns,
+        ts_recv_ns,
+        first_expiry=window[0],
+        last_expiry=window[-1],
+        contracts=0,
+        complete=False,
     )
 
 

@@ -1,17 +1,19 @@
 """The stream's frames to events: items change the state of their symbol, events show it whole.
 
-Each item that is taken gives at least one event; each that is not is counted by its reason.
+Each item that is taken gives at least one event; each that is not is counted by its reason. Of the
+updates that an item brings (one per table), those that became no event are told as refusals.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from gex_pipeline.errors import ContractError, SymbolError
 from gex_pipeline.feeds.schwab.fields import ITEMS, OPTIONS, Given, Item, Service
+from gex_pipeline.feeds.schwab.updates import NOWHERE, Place, calendar_of_key
 from gex_pipeline.market.contracts import parse_occ
 from gex_pipeline.market.events import Event, OptionQuote, Quote, Trade
 from gex_pipeline.market.roots import option_root
@@ -24,9 +26,13 @@ _BIGGEST = 1e15
 _PERCENT = 100.0
 _SERVICES = frozenset(get_args(Service))
 _QUOTED = ("bid", "ask", "bid_size", "ask_size")
-_TRADED = ("last", "last_size", "volume", "trade_ms")
 
-Reason = Literal["json", "service", "item", "symbol", "empty"]
+_TRADED = ("last", "last_size", "volume", "trade_ms")
+_TABLE_OF: dict[type[Event], str] = {Quote: "quotes", Trade: "trades"}
+
+Reason = Literal["json", "service", "item", "symbol", "empty", "index_quote", "no_price"]
+"""json: unreadable. service, symbol: not one that we know. item: a field is of a wrong kind. empty:
+no field of ours. index_quote: an index has no quote. no_price: a sale whose price never came."""
 
 
 class Block(msgspec.Struct):
@@ -43,6 +49,15 @@ class Tally(msgspec.Struct):
     received: int = 0
     taken: int = 0
     rejected: Counter[str] = msgspec.field(default_factory=Counter)
+
+
+class Refusal(NamedTuple):
+    """An update that became no event."""
+
+    place: Place
+    reason: Reason
+    item: bytes
+    """The JSON that it came in."""
 
 
 class _Subject:
@@ -65,7 +80,8 @@ class Decoder:
 
     def __init__(self) -> None:
         self.tally = Tally()
-        self.received_by: Counter[Calendar] = Counter()
+        self.refusals: list[Refusal] = []
+        """Of the blocks since the last `drain`."""
         self._subjects: dict[Service, dict[str, _Subject | None]] = {name: {} for name in ITEMS}
         self._items = {name: msgspec.json.Decoder(list[kind]) for name, kind in ITEMS.items()}  # type: ignore[valid-type]
         self._one = {name: msgspec.json.Decoder(kind) for name, kind in ITEMS.items()}
@@ -79,7 +95,7 @@ class Decoder:
     def events(self, block: Block, ts_recv_ns: int) -> Iterator[tuple[Calendar, Event]]:
         """Yield the events of one block with the calendar of their tape."""
         if block.service not in _SERVICES:
-            self._reject("service")
+            self._reject("service", block.content)
             return
         service: Service = block.service  # type: ignore[assignment] # it is one of them
         sent_ns = block.timestamp * _NS_PER_MS
@@ -87,17 +103,23 @@ class Decoder:
             self.tally.received += 1
             subject = self._subject(service, item.key)
             if subject is None:
-                self._refuse("symbol")
+                self._refuse("symbol", item, _places(service, item.key, _given(item)))
                 continue
-            self.received_by[subject.calendar] += 1
             changed = _merge(subject.state, item)
             events = _EVENTS[service](subject, changed, sent_ns, ts_recv_ns)
+            if service != OPTIONS or not events:
+                self._tell_missing(service, subject, item, changed, events)
             if not events:
-                self._refuse("empty")
+                self.tally.rejected["empty"] += 1
                 continue
             self.tally.taken += 1
             for event in events:
                 yield subject.calendar, event
+
+    def drain(self) -> list[Refusal]:
+        """Return what was refused since the last time."""
+        refused, self.refusals = self.refusals, []
+        return refused
 
     def _decoded(self, service: Service, content: msgspec.Raw) -> Sequence[Item]:
         """Return the items; a bad one among them costs itself only."""
@@ -110,13 +132,13 @@ class Decoder:
         try:
             raws = self._raws.decode(content)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            self._reject("json")
+            self._reject("json", content)
             return
         for raw in raws:
             try:
                 yield self._one[service].decode(raw)
             except (msgspec.DecodeError, UnicodeDecodeError):
-                self._reject("item")
+                self._reject("item", raw, _places_of_raw(service, raw))
 
     def _subject(self, service: Service, key: str) -> _Subject | None:
         subjects = self._subjects[service]
@@ -126,13 +148,40 @@ class Decoder:
             found = subjects[key] = _subject(service, key)
             return found
 
-    def _reject(self, reason: Reason) -> None:
+    def _tell_missing(
+        self,
+        service: Service,
+        subject: _Subject,
+        item: Item,
+        changed: frozenset[str],
+        events: tuple[Event, ...],
+    ) -> None:
+        """Note the updates of an item of which no event tells."""
+        made = {_TABLE_OF.get(type(event), "option_quotes") for event in events}
+        for place in _places(service, item.key, changed):
+            if place.table in made:
+                continue
+            reason: Reason = "empty"
+            if place.table == "quotes" and subject.is_index:
+                reason = "index_quote"
+            elif place.table == "trades":
+                reason = "no_price"
+            self._note(reason, msgspec.json.encode(item), (place,))
+
+    def _reject(
+        self, reason: Reason, raw: msgspec.Raw, places: Sequence[Place] = (NOWHERE,)
+    ) -> None:
         """Count what did not even become an item."""
         self.tally.received += 1
-        self._refuse(reason)
-
-    def _refuse(self, reason: Reason) -> None:
         self.tally.rejected[reason] += 1
+        self._note(reason, bytes(raw), places)
+
+    def _refuse(self, reason: Reason, item: Item, places: Sequence[Place]) -> None:
+        self.tally.rejected[reason] += 1
+        self._note(reason, msgspec.json.encode(item), places)
+
+    def _note(self, reason: Reason, item: bytes, places: Sequence[Place]) -> None:
+        self.refusals.extend(Refusal(place, reason, item) for place in places)
 
 
 def _subject(service: Service, key: str) -> _Subject | None:
@@ -142,6 +191,36 @@ def _subject(service: Service, key: str) -> _Subject | None:
         return _Subject(symbol, service) if fits else None
     except (SymbolError, ContractError):
         return None
+
+
+# --- which updates an item brings -----------------------------------------------------------------
+
+
+def _places(service: Service, key: str, given: frozenset[str]) -> list[Place]:
+    """Return a place for each update of an item with these fields."""
+    calendar = calendar_of_key(key)
+    if service == OPTIONS:
+        return [Place(calendar, "option_quotes")]
+    sold = not given.isdisjoint(_TRADED)
+    quoted = not given.isdisjoint(_QUOTED) or ("quote_ms" in given and not sold)
+    tables = ["quotes"] * quoted + ["trades"] * sold
+    return [Place(calendar, table) for table in tables] or [NOWHERE]
+
+
+def _places_of_raw(service: Service, raw: msgspec.Raw) -> list[Place]:
+    """Return the same for an item that is none of ours, if it is an object with a key."""
+    try:
+        fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+        key = msgspec.json.decode(fields["key"], type=str)
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
+        return [NOWHERE]
+    names = {each.encode_name: each.name for each in msgspec.structs.fields(ITEMS[service])}
+    return _places(service, key, frozenset(names[each] for each in fields if each in names))
+
+
+def _given(item: Item) -> frozenset[str]:
+    names = item.__struct_fields__
+    return frozenset(name for name in names if name != "key" and getattr(item, name) is not UNSET)
 
 
 # --- items into states ----------------------------------------------------------------------------

@@ -5,9 +5,10 @@ import datetime
 import itertools
 import logging
 from bisect import bisect_left
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
+
+import msgspec
 
 from gex_pipeline.errors import ChainFileError, FeedError, SignInError
 from gex_pipeline.feeds.ratelimit import RateLimit
@@ -30,6 +31,29 @@ class TooBigError(FeedError):
     """The gateway cut the answer."""
 
 
+class UnreadableError(FeedError):
+    """The answer is no chain; it is kept as it came."""
+
+    def __init__(self, reason: str, answer: bytes) -> None:
+        super().__init__(f"Schwab's answer cannot be read: {reason}")
+        self.answer = answer
+
+
+class Missing(msgspec.Struct, frozen=True):
+    """A window of a chain that could not be had."""
+
+    window: Window
+    reason: str
+    answer: bytes = b""
+    """What came and cannot be read, if anything."""
+
+
+class Repeated(msgspec.Struct, frozen=True):
+    """A part that Schwab cut short: it is asked for again in two halves."""
+
+    part: ChainPart
+
+
 class Rest:
     """A schwab-py client under a rate limit, its refusals turned into our errors."""
 
@@ -44,12 +68,14 @@ class Rest:
         """Return the listed expirations of a symbol from `today` on: earlier ones are refused."""
         name = to_schwab(symbol)
         data = await self._get(lambda: self.client.get_option_expiration_chain(name))
-        with _readable():
+        try:
             return tuple(day for day in read_expirations(data) if day >= today)
+        except ChainFileError as error:
+            raise UnreadableError(str(error), data) from error
 
     async def chain(
         self, symbol: str, expirations: Sequence[datetime.date]
-    ) -> AsyncIterator[ChainPart | tuple[Window, str]]:
+    ) -> AsyncIterator[ChainPart | Repeated | Missing]:
         """Yield a chain part by part; where one cannot be had, its window and the reason.
 
         A part that the gateway refuses as too big, or that Schwab cut short, is asked for again in
@@ -68,15 +94,17 @@ class Rest:
             except FeedError as error:
                 if isinstance(error, SignInError):
                     raise
-                yield window, str(error)
+                yield Missing(window, str(error), getattr(error, "answer", b""))
                 continue
             if part is not None and (part.complete or len(window) == 1):
                 yield part
             elif len(window) > 1:
                 waiting[:0] = self._halve(symbol, window)
+                if part is not None:
+                    yield Repeated(part)
             else:
                 self._cuts[symbol] = set(known)
-                yield window, fact
+                yield Missing(window, fact)
 
     def windows(self, symbol: str, expirations: Sequence[datetime.date]) -> list[Window]:
         """Return the windows that cover the expirations, cut where it was learned to."""
@@ -99,8 +127,10 @@ class Rest:
                 to_schwab(symbol), from_date=first, to_date=last, include_underlying_quote=True
             )
         )
-        with _readable():
+        try:
             return await asyncio.to_thread(read_part, data, first, last)
+        except ChainFileError as error:
+            raise UnreadableError(str(error), data) from error
 
     async def _get(self, ask: Any) -> bytes:
         response = await self._ask(ask)
@@ -129,15 +159,6 @@ class Rest:
         if status in _TOO_BIG:
             return TooBigError(f"Schwab's gateway did not let an answer through ({status})")
         return FeedError(f"Schwab answered a request with status {status}")
-
-
-@contextmanager
-def _readable() -> Iterator[None]:
-    """Tell an answer that cannot be read as a failure of the source."""
-    try:
-        yield
-    except ChainFileError as error:
-        raise FeedError(f"Schwab's answer cannot be read: {error}") from error
 
 
 def _pause_s(retry_after: str) -> float:

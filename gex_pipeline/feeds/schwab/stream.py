@@ -78,36 +78,47 @@ class _Notice(msgspec.Struct):
     content: _Content = msgspec.field(default_factory=_Content)
 
 
-class _Frame(msgspec.Struct):
+class StreamFrame(msgspec.Struct):
+    """One text frame of the socket."""
+
     data: list[Block] = []
     notify: list[_Notice] = []
     response: list[_Response] = []
 
 
-class Tap(StreamJsonDecoder):  # type: ignore[misc] # schwab-py has no types
-    """Stands where schwab-py decodes: counts frames, hands data on, lets expected answers pass."""
+_decoder = msgspec.json.Decoder(StreamFrame)
 
-    def __init__(self, take: Callable[[Sequence[Block]], None], heard: Callable[[], None]) -> None:
+
+def read_frame(raw: str | bytes) -> StreamFrame | None:
+    """Return a text frame's parts; None: it is no streamer JSON."""
+    try:
+        return _decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+class Tap(StreamJsonDecoder):  # type: ignore[misc] # schwab-py has no types
+    """Stands where schwab-py decodes: hands each frame on as it came, lets expected answers pass.
+
+    `take` gets the text and what it holds, None where that cannot be read.
+    """
+
+    def __init__(self, take: Callable[[str | bytes, StreamFrame | None], None]) -> None:
         self.frames = 0
         self.unreadable = 0
         self.awaited: str | None = None
         """Number of the request that schwab-py waits for."""
         self._take = take
-        self._heard = heard
-        self._decode = msgspec.json.Decoder(_Frame).decode
 
     def decode_json_string(self, raw: str | bytes) -> dict[str, Any]:
         """Return what schwab-py is to see of a frame: an awaited answer, or nothing."""
         self.frames += 1
-        self._heard()
-        try:
-            frame = self._decode(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        frame = read_frame(raw)
+        self._take(raw, frame)
+        if frame is None:
             self.unreadable += 1
             log.warning("a frame of %d characters is no streamer JSON; counted", len(raw))
             return {}
-        if frame.data:
-            self._take(frame.data)
         for notice in frame.notify:
             _heed(notice)
         return self._answer(frame.response)

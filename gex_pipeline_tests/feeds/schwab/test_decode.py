@@ -128,7 +128,6 @@ def test_events_go_to_the_tape_of_their_calendar() -> None:
         "index",
         "cme",
     ]
-    assert decoder.received_by == {"equity": 2, "index": 2, "cme": 1}
 
 
 def test_a_new_connection_starts_without_states() -> None:

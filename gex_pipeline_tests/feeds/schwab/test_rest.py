@@ -10,7 +10,7 @@ import pytest
 from gex_pipeline.errors import FeedError, SignInError
 from gex_pipeline.feeds.ratelimit import RateLimit
 from gex_pipeline.feeds.schwab.answers import ChainPart
-from gex_pipeline.feeds.schwab.rest import Rest
+from gex_pipeline.feeds.schwab.rest import Repeated, Rest
 
 DAYS = tuple(datetime.date(2026, 1, day) for day in range(1, 9))
 BODY = b'{"symbol": "$SPX", "status": "NO_DATA"}'
@@ -81,7 +81,10 @@ def test_a_truncated_answer_is_asked_for_in_halves() -> None:
 
     found = chain(rest, DAYS[:2])
 
-    assert [(part.first, part.complete) for part in found] == [(DAYS[0], True), (DAYS[1], True)]
+    repeated, *parts = found
+    assert isinstance(repeated, Repeated)
+    assert (repeated.part.first, repeated.part.complete) == (DAYS[0], False)
+    assert [(part.first, part.complete) for part in parts] == [(DAYS[0], True), (DAYS[1], True)]
 
 
 def test_an_outage_is_told_and_teaches_no_cuts() -> None:
@@ -91,7 +94,7 @@ def test_an_outage_is_told_and_teaches_no_cuts() -> None:
 
     found = chain(rest, DAYS[:2])
 
-    assert [window for window, _ in found] == [(DAYS[0],), (DAYS[1],)]
+    assert [missing.window for missing in found] == [(DAYS[0],), (DAYS[1],)]
     assert not any(isinstance(part, ChainPart) for part in found)
     assert rest.windows("SPX", DAYS[:2]) == [DAYS[:2]]
 
@@ -106,9 +109,9 @@ def test_a_refusal_closes_the_rate_limit() -> None:
 
     gateway.get_option_chain = busy  # type: ignore[method-assign]
 
-    ((_, reason),) = chain(Rest(gateway, limit))
+    (missing,) = chain(Rest(gateway, limit))
 
-    assert "none is sent for 30 s" in reason
+    assert "none is sent for 30 s" in missing.reason
     assert limit.wait_s(limit._closed_until_s - 29) == 29
 
 

@@ -14,6 +14,7 @@ from gex_pipeline.feeds.schwab.stream import (
     LoginDeniedError,
     RefusedError,
     Stream,
+    StreamFrame,
     Tap,
     chunks,
 )
@@ -35,9 +36,12 @@ def talk(
     """Sign in, use the stream, close it; return the data that came and the requests sent."""
     taken: list[Block] = []
 
+    def take(_: str | bytes, frame: StreamFrame | None) -> None:
+        taken.extend(frame.data if frame is not None else ())
+
     async def run() -> list[dict[str, Any]]:
         async with scripted(script) as (client, seen):
-            stream = Stream(client, Tap(taken.extend, lambda: None), timeout_s=timeout_s)
+            stream = Stream(client, Tap(take), timeout_s=timeout_s)
             try:
                 await stream.login()
                 await use(stream)

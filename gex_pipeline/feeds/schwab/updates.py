@@ -1,0 +1,164 @@
+"""The socket's own count: how many updates of which table a frame or an answer brings.
+
+It looks at what came, not at what the decoder makes of it, by a rule that another reader can repeat
+(docs/quality.md, "What counts as one update"), so that the decoder cannot lose one unseen.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType, field
+
+from gex_pipeline.errors import ContractError, SymbolError
+from gex_pipeline.feeds.schwab.fields import EQUITIES, FUTURES, OPTIONS
+from gex_pipeline.market.sessions import Calendar
+from gex_pipeline.market.symbology import calendar_of, to_canonical
+
+UNTOLD = ""
+"""Table of what cannot be told to be of any; such updates count on the equity tape."""
+UNTOLD_CALENDAR: Calendar = "equity"
+
+
+class Place(NamedTuple):
+    """The tape's calendar, and the table that an update is meant for."""
+
+    calendar: Calendar
+    table: str
+
+
+NOWHERE = Place(UNTOLD_CALENDAR, UNTOLD)
+
+_Field = Raw | UnsetType
+
+
+class _OptionItem(msgspec.Struct):
+    key: str
+
+
+class _EquityItem(msgspec.Struct):
+    key: str
+    bid: _Field = field(default=UNSET, name="1")
+    ask: _Field = field(default=UNSET, name="2")
+    bid_size: _Field = field(default=UNSET, name="4")
+    ask_size: _Field = field(default=UNSET, name="5")
+    quote_ms: _Field = field(default=UNSET, name="34")
+    last: _Field = field(default=UNSET, name="3")
+    volume: _Field = field(default=UNSET, name="8")
+    last_size: _Field = field(default=UNSET, name="9")
+    trade_ms: _Field = field(default=UNSET, name="35")
+
+
+class _FutureItem(msgspec.Struct):
+    key: str
+    bid: _Field = field(default=UNSET, name="1")
+    ask: _Field = field(default=UNSET, name="2")
+    bid_size: _Field = field(default=UNSET, name="4")
+    ask_size: _Field = field(default=UNSET, name="5")
+    quote_ms: _Field = field(default=UNSET, name="10")
+    last: _Field = field(default=UNSET, name="3")
+    volume: _Field = field(default=UNSET, name="8")
+    last_size: _Field = field(default=UNSET, name="9")
+    trade_ms: _Field = field(default=UNSET, name="11")
+
+
+_ITEMS: dict[str, type[msgspec.Struct]] = {
+    EQUITIES: _EquityItem,
+    FUTURES: _FutureItem,
+    OPTIONS: _OptionItem,
+}
+
+
+class _Chain(msgspec.Struct, rename="camel"):
+    call_exp_date_map: dict[str, dict[str, list[Raw]]] | None = None
+    put_exp_date_map: dict[str, dict[str, list[Raw]]] | None = None
+
+
+_chains = msgspec.json.Decoder(_Chain)
+_raws = msgspec.json.Decoder(list[Raw])
+
+
+class SocketCount:
+    """Counts frames; it remembers only which tape a key belongs to."""
+
+    def __init__(self) -> None:
+        self._calendars: dict[tuple[str, str], Calendar] = {}
+        self._lists = {name: msgspec.json.Decoder(list[kind]) for name, kind in _ITEMS.items()}  # type: ignore[valid-type]
+        self._ones = {name: msgspec.json.Decoder(kind) for name, kind in _ITEMS.items()}
+
+    def of_block(self, service: str, content: Raw) -> Mapping[Place, int]:
+        """Return the updates of one service's part of a frame."""
+        if service not in _ITEMS:
+            return {NOWHERE: 1}
+        try:
+            items: Iterable[object] = self._lists[service].decode(content)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return self._one_by_one(service, content)
+        return self._counted(service, items)
+
+    def _one_by_one(self, service: str, content: Raw) -> Mapping[Place, int]:
+        try:
+            raws: Sequence[Raw] = _raws.decode(content)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return {NOWHERE: 1}
+        found: Counter[Place] = Counter()
+        for raw in raws:
+            try:
+                item = self._ones[service].decode(raw)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                found[NOWHERE] += 1
+            else:
+                found.update(self._counted(service, [item]))
+        return found
+
+    def _counted(self, service: str, items: Iterable[object]) -> Mapping[Place, int]:
+        found: Counter[Place] = Counter()
+        for item in items:
+            calendar = self._calendar(service, item.key)  # type: ignore[attr-defined] # all have one
+            if service == OPTIONS:
+                found[Place(calendar, "option_quotes")] += 1
+                continue
+            tables = _tables(item)  # type: ignore[arg-type]
+            for table in tables:
+                found[Place(calendar, table)] += 1
+            if not tables:
+                found[NOWHERE] += 1
+        return found
+
+    def _calendar(self, service: str, key: str) -> Calendar:
+        known = self._calendars.get((service, key))
+        if known is None:
+            known = self._calendars[service, key] = calendar_of_key(key)
+        return known
+
+
+def calendar_of_key(key: str) -> Calendar:
+    """Return the calendar of a key; a key that names nothing counts on the equity tape."""
+    try:
+        return calendar_of(to_canonical(key))
+    except (SymbolError, ContractError):
+        return UNTOLD_CALENDAR
+
+
+def count_chain(data: bytes) -> int | None:
+    """Return how many contracts a chain's answer lists; None: it is no such answer."""
+    try:
+        answer = _chains.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return sum(
+        len(rows)
+        for dates in (answer.call_exp_date_map, answer.put_exp_date_map)
+        for strikes in (dates or {}).values()
+        for rows in strikes.values()
+    )
+
+
+def _tables(item: _EquityItem | _FutureItem) -> tuple[str, ...]:
+    """Return the tables that an item of quote and sale fields is for."""
+    sold = not (item.last is item.volume is item.last_size is item.trade_ms is UNSET)
+    quoted = not (item.bid is item.ask is item.bid_size is item.ask_size is UNSET)
+    if quoted or (item.quote_ms is not UNSET and not sold):
+        return ("quotes", "trades") if sold else ("quotes",)
+    return ("trades",) if sold else ()
