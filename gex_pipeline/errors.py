@@ -92,6 +92,17 @@ class LakeError(GexError):
         )
 
 
+class LakeVersionError(LakeError):
+    """A newer release wrote this part of the lake; an older one would misread it."""
+
+    def __init__(self, file: str, version: int, ours: int) -> None:
+        GexError.__init__(
+            self,
+            f"{file} is of lake schema {version}, and this release knows {ours} at most."
+            " Update gex-pipeline to the release that wrote it.",
+        )
+
+
 class ServiceError(GexError):
     """A process that we start does not do its work."""
 

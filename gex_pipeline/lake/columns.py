@@ -61,7 +61,7 @@ def version_of(path: Path) -> int:
 
 
 def rows_per_group(table: Table) -> int:
-    """Return how many rows one group of the table's files holds, so that one moment is read fast."""
+    """Return how many rows one group of the table's files has, so that one moment is read fast."""
     return ROWS_PER_GROUP.get(table.name, _ROWS_PER_GROUP)
 
 

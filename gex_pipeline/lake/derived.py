@@ -13,6 +13,7 @@ import msgspec
 
 from gex_pipeline.lake.durable import make_folders, sync
 from gex_pipeline.lake.paths import LakePaths
+from gex_pipeline.lake.records import decoded
 
 
 class Derived(msgspec.Struct, frozen=True):
@@ -55,7 +56,7 @@ def read_derived(paths: LakePaths, table: str | None = None) -> Iterator[Derived
     """Yield the records, of one table or of all, in the order of table, date and key."""
     pattern = f"{table or '*'}/[0-9]*.json"
     for path in sorted(paths.derived.glob(pattern)) if paths.derived.is_dir() else ():
-        yield msgspec.json.decode(path.read_bytes(), type=Derived)
+        yield decoded(path, Derived)
 
 
 def _place(paths: LakePaths, record: Derived) -> Path:

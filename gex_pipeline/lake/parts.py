@@ -20,6 +20,7 @@ import msgspec
 from gex_pipeline.errors import LakeError
 from gex_pipeline.lake.durable import make_folders, sync, write_synced
 from gex_pipeline.lake.paths import LakePaths
+from gex_pipeline.lake.records import decoded
 
 PART_FILE = "part.json"
 LISTINGS = 5
@@ -191,7 +192,7 @@ def _manifests(paths: LakePaths, tape: str) -> dict[int, Manifest]:
     folder = paths.manifests(tape)
     found: dict[int, Manifest] = {}
     for path in sorted(folder.glob("[0-9]*.json")) if folder.is_dir() else ():
-        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+        manifest = decoded(path, Manifest)
         known = found.get(manifest.first)
         if known is None or manifest.last > known.last:
             found[manifest.first] = manifest
@@ -208,8 +209,7 @@ def _walk(
         if following in manifests:
             node = manifests[following]
         else:
-            data = (paths.part(tape, following) / PART_FILE).read_bytes()
-            node = msgspec.json.decode(data, type=Part)
+            node = decoded(paths.part(tape, following) / PART_FILE, Part)
         if node.first != following or node.last < following:
             raise ValueError(f"{node.first} to {node.last} stands where {following} starts")
         nodes.append(node)
