@@ -3,6 +3,7 @@
 The figure of second T stands on exactly the events before the tape's first one with a later
 `ts_recv_ns`; the heartbeat, one a market second, brings that one soon. So a recorded second is the
 same whenever and however often its tape is read, and (epoch, seq) of the last event says it all.
+Numbers that the tape lacks are a gap of every underlying, from the last heartbeat before them on.
 """
 
 from collections.abc import Iterator
@@ -10,13 +11,16 @@ from typing import Final
 
 import msgspec
 
+from gex_pipeline.exposure.gaps import Lost
 from gex_pipeline.exposure.live import SILENT_AFTER_S, Image, asof_ns
 from gex_pipeline.exposure.underlying import Position, Underlying
 from gex_pipeline.market import sessions
-from gex_pipeline.market.events import Event, Heartbeat, OptionQuote
+from gex_pipeline.market.events import Event, Gap, Heartbeat, OptionQuote
 
 SILENCE_RECORDED_S: Final = 60
 """So long a silent tape goes on making seconds, with confidence 0; then it has no more to say."""
+LOST: Final = "lost"
+"""Cause of a gap that the tape's numbers show."""
 _NS: Final = sessions.SECOND_NS
 
 
@@ -63,6 +67,8 @@ class Lane:
         """Take in a frame's events; yield the seconds that they complete, oldest first."""
         for event in events:
             recv_ns = event.ts_recv_ns
+            if self.position and event.seq > self.position[1] + 1:
+                self._lose(Lost(self.heard_ns or self.seen_ns, recv_ns, LOST), (epoch, event.seq))
             if recv_ns > self._open_ns:
                 yield from self._complete(recv_ns)
             self._apply(event, (epoch, event.seq))
@@ -96,11 +102,25 @@ class Lane:
             if event.connected:
                 self.heard_ns = event.ts_recv_ns
             return
+        elif isinstance(event, Gap) and not event.symbol:
+            self._take_gap(event, position)
+            return
         else:
             symbol = event.symbol
         underlying = self.underlyings.get(symbol)
         if underlying is not None and not self._known(symbol, position):
             underlying.take(event)
+
+    def _take_gap(self, gap: Gap, position: Position) -> None:
+        for symbol, underlying in self.underlyings.items():
+            if not self._known(symbol, position):
+                underlying.take_gap(gap)
+
+    def _lose(self, gap: Lost, position: Position) -> None:
+        """Open a gap before the event at a position; an image that holds that one holds it too."""
+        for symbol, underlying in self.underlyings.items():
+            if not self._known(symbol, position):
+                underlying.lose(gap)
 
     def _known(self, symbol: str, position: Position) -> bool:
         """Whether an image that we started from holds the event already."""
@@ -120,7 +140,7 @@ class Lane:
                 if images:
                     yield Second(ts_ns, images)
         self._open_ns = last_ns + _NS
-        self._roll(recv_ns)
+        self._roll(recv_ns - 1)  # what is received at the open itself belongs to the second before
 
     def _images(self, ts_ns: int) -> tuple[Image, ...]:
         self._roll(ts_ns)

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from gex_pipeline.exposure.chain import Chain
+from gex_pipeline.exposure.gaps import Lost, lost_s
 from gex_pipeline.exposure.intake import clean_chain
 from gex_pipeline.exposure.smile import NEAR_MONEY
 from gex_pipeline.market import sessions
@@ -103,11 +104,25 @@ class Image(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     windows: tuple[Window, ...]
     positions: dict[str, tuple[int, int]]
     """Tape to (epoch, seq) of the last event that is in."""
+    gaps: tuple[Lost, ...] = ()
+    """What the feed lost, as far as nothing has made up for it."""
 
     @property
     def silent(self) -> bool:
         """Whether the feed has had no heartbeat for too long."""
         return self.watched_ns - self.heard_ns > SILENT_AFTER_S * _NS
+
+    @property
+    def lost(self) -> tuple[Lost, ...]:
+        """The gaps, and the silence that is not over yet."""
+        if not (self.silent and self.heard_ns):
+            return self.gaps
+        return (*self.gaps, Lost(self.heard_ns, self.watched_ns, "silence"))
+
+    @property
+    def gap_s(self) -> float | None:
+        """Seconds of the feed that are missing under its figures; None: it was never heard."""
+        return lost_s(self.lost, self.watched_ns) if self.heard_ns else None
 
 
 def lay_out(symbol: str, contracts: Sequence[str], settlements: Sequence[str]) -> Layout:
@@ -172,13 +187,23 @@ def spot_price(spot: Spot, symbol: str, asof_ns: int) -> float:
     Of a share in session the middle of its quote, else the newest last price or index value. The
     price that came with a chain stands in while the underlying's own is a minute older than it.
     """
-    stands_in = spot.stated_ns - max(spot.last_ns, spot.quote_ns) > FROZEN_AFTER_S * _NS
-    if stands_in and spot.stated > 0:
+    if _stands_in(spot):
         return spot.stated
     shares = kind_of(symbol) == "share"
     if shares and 0 < spot.bid <= spot.ask and sessions.in_session(asof_ns, "equity"):
         return (spot.bid + spot.ask) / 2
     return spot.last if spot.last > 0 else np.nan
+
+
+def spot_ns(spot: Spot) -> int:
+    """Return when the price of the underlying was received; 0: never."""
+    return spot.stated_ns if _stands_in(spot) else max(spot.last_ns, spot.quote_ns)
+
+
+def _stands_in(spot: Spot) -> bool:
+    """Whether the price that came with a chain is taken."""
+    older_ns = spot.stated_ns - max(spot.last_ns, spot.quote_ns)
+    return older_ns > FROZEN_AFTER_S * _NS and spot.stated > 0
 
 
 def feed_factor(image: Image, chain: Chain) -> float:

@@ -1,11 +1,12 @@
 """Figures of an image: the one fold, with what makes each of them live and reproducible."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
 
+from gex_pipeline.exposure.convention import GEXC_1, Convention
 from gex_pipeline.exposure.fold import fold
 from gex_pipeline.exposure.live import Image, feed_factor, live_chain
 from gex_pipeline.exposure.snapshot import Exposure, GexSnapshot
@@ -34,9 +35,15 @@ class LiveSnapshot(GexSnapshot, frozen=True, kw_only=True):
     tapes: dict[str, str]
     """Tape to `<epoch>-<seq>` of the last event that is in: whoever folds the tape up to there gets
     the same figures."""
+    gap_s: float | None
+    """Seconds of the feed that were lost and that no whole chain has made up for; 0: none."""
+    gap_causes: tuple[str, ...]
+    """Why: disconnect, restart, silence, lost and so on."""
 
 
-def figures(image: Image, scopes: tuple[str, ...], *, final: bool) -> dict[str, LiveSnapshot]:
+def figures(
+    image: Image, scopes: tuple[str, ...], *, final: bool, convention: Convention = GEXC_1
+) -> dict[str, LiveSnapshot]:
     """Return the snapshot of each scope."""
     chain = live_chain(image)
     live = {
@@ -44,12 +51,18 @@ def figures(image: Image, scopes: tuple[str, ...], *, final: bool) -> dict[str, 
         "ts_recv_ns": image.ts_recv_ns,
         "tapes": {tape: f"{epoch}-{seq}" for tape, (epoch, seq) in image.positions.items()},
         "final": final,
+        "gap_s": image.gap_s,
+        "gap_causes": tuple(sorted({gap.cause for gap in image.lost})),
     }
-    folded = fold(chain, scopes, feed=feed_factor(image, chain))
-    return {
-        scope: LiveSnapshot(**(msgspec.structs.asdict(snapshot) | live))
-        for scope, snapshot in folded.items()
-    }
+    folded = fold(chain, scopes, feed=feed_factor(image, chain), convention=convention)
+    return {scope: _live(snapshot, live) for scope, snapshot in folded.items()}
+
+
+def _live(snapshot: GexSnapshot, live: dict[str, Any]) -> LiveSnapshot:
+    fields = msgspec.structs.asdict(snapshot) | live
+    if fields["gap_s"] is None:
+        fields["null_reasons"] = snapshot.null_reasons | {"gap_s": "no_heartbeat"}
+    return LiveSnapshot(**fields)
 
 
 _WEIGHTED: Final = (
@@ -94,6 +107,7 @@ def gex_second(ts_ns: int, image: Image, snapshot: LiveSnapshot) -> GexSecond:
         vendor_share=coverage.oi_vendor if coverage else None,
         confidence=snapshot.confidence,
         confidence_level=snapshot.confidence_level,
+        gap_s=snapshot.gap_s,
     )
 
 

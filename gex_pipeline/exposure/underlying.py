@@ -7,13 +7,16 @@ import msgspec
 import numpy as np
 
 from gex_pipeline.exposure.columns import Columns
-from gex_pipeline.exposure.live import Image, Spot, Window, asof_ns
+from gex_pipeline.exposure.gaps import Lost, opened, still_open
+from gex_pipeline.exposure.live import Image, Spot, Window, asof_ns, spot_ns
 from gex_pipeline.market import sessions
-from gex_pipeline.market.events import ChainHeader, Event, OptionQuote, Quote, Trade
+from gex_pipeline.market.events import ChainHeader, Event, Gap, OptionQuote, Quote, Trade
 
 Position = tuple[int, int]
 """(epoch, seq) of the last event that is in."""
 
+_READ_ALL_THE_SAME: Final = ("unspooled",)
+"""Causes of a gap whose events are on the tape: nothing of them is missing here."""
 _RESET: Final = (3, 30)
 """Vendors reset volume and volatility between 03:30 and the open, New York."""
 
@@ -31,6 +34,7 @@ class Underlying:
         self._source, self._mode = source, mode
         self._spot = Spot()
         self._windows: tuple[Window, ...] = ()
+        self._gaps: tuple[Lost, ...] = ()
 
     def take(self, event: Event) -> None:
         """Take in an event of this underlying or of one of its options."""
@@ -52,6 +56,20 @@ class Underlying:
                 )
             case ChainHeader():
                 self._take_header(event)
+            case Gap():
+                self.take_gap(event)
+        if self._gaps and not isinstance(event, OptionQuote):
+            self._close_gaps()
+
+    def take_gap(self, gap: Gap) -> None:
+        """Take in that something was not seen; ours, or the whole tape's."""
+        if gap.filled_by is None and gap.cause not in _READ_ALL_THE_SAME:
+            self.lose(Lost(gap.ts_from_ns, gap.ts_to_ns, gap.cause))
+
+    def lose(self, gap: Lost) -> None:
+        """Take in that events are missing."""
+        self.dirty = True
+        self._gaps = opened(self._gaps, gap)
 
     def image(
         self, market_ns: int, watched_ns: int, heard_ns: int, positions: dict[str, Position]
@@ -72,12 +90,13 @@ class Underlying:
             ts_recv_ns=self.ts_recv_ns,
             windows=self._windows,
             positions=positions,
+            gaps=self._gaps,
         )
 
     def restore(self, image: Image) -> None:
         """Go on from an image."""
         self.columns.load(image.contracts, image.settlements, image.rows)
-        self._spot, self._windows = image.spot, image.windows
+        self._spot, self._windows, self._gaps = image.spot, image.windows, image.gaps
         self.ts_recv_ns = image.ts_recv_ns
         self.day = sessions.et_datetime(image.asof_ns).date()
         self.dirty = True
@@ -93,6 +112,13 @@ class Underlying:
             alive[rows[rows > 0] - 1] = True
             self.columns.begin_day(sessions.et_ns(day, *_RESET), alive)
         self.day = day
+        self._close_gaps()
+
+    def _close_gaps(self) -> None:
+        """Forget the gaps since whose end all that counts has been received again."""
+        alive = [w for w in self._windows if self.day is None or w.last_expiry >= self.day]
+        received_ns = [window.ts_recv_ns if window.complete else 0 for window in alive] or [0]
+        self._gaps = still_open(self._gaps, min(*received_ns, spot_ns(self._spot)))
 
     def _take_header(self, header: ChainHeader) -> None:
         """A window takes the place of those that it overlaps."""

@@ -26,6 +26,8 @@ _HEADER: Final = [
     "final",
     "contracts",
     "tapes",
+    "gap_s",
+    "gap_causes",
     "confidence",
     "confidence_level",
 ]
@@ -79,6 +81,10 @@ class GexAnswer(GexSnapshot, frozen=True, kw_only=True):
     """Market time of receipt of that event, UTC nanoseconds."""
     tapes: dict[str, str]
     """The last event of each tape that is in the figures: tape to epoch-seq."""
+    gap_s: float | None
+    """Seconds of the feed that were lost and that no whole chain has made up for; 0: none."""
+    gap_causes: tuple[str, ...]
+    """Why: disconnect, restart, silence, lost and so on."""
 
 
 class Image(msgspec.Struct, frozen=True):

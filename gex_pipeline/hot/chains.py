@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from gex_pipeline.errors import CodecError
+from gex_pipeline.exposure.gaps import Lost
 from gex_pipeline.exposure.live import Image, Rows, Spot, Window, lay_out
 
 VERSION: Final = 1
@@ -33,6 +34,8 @@ class _Head(msgspec.Struct, frozen=True, kw_only=True):
     ts_recv_ns: int
     windows: tuple[Window, ...]
     positions: dict[str, tuple[int, int]]
+    gaps: tuple[Lost, ...] = ()
+    """Images written before there were gaps have none."""
 
 
 _SHARED: Final = tuple(name for name in _Head.__struct_fields__ if name not in ("version", "spot"))

@@ -42,6 +42,8 @@ def live_bytes(snapshot: GexSnapshot, ts_recv_ns: int = ASOF_NS) -> bytes:
         "ts_recv_ns": ts_recv_ns,
         "mode": "simulated",
         "source": "simulator",
+        "gap_s": 0.0,
+        "gap_causes": [],
     }
     return msgspec.json.encode({**msgspec.to_builtins(snapshot), **live})
 
