@@ -34,7 +34,7 @@ FAR = ChainHeader(
 )
 
 
-def gap(from_s: float, to_s: float, **fields: str) -> Gap:
+def gap(from_s: float, to_s: float, cause: str = "disconnect", filled_by: str | None = None) -> Gap:
     """Return what the feed says of a stretch, in seconds after the start."""
     from_ns, to_ns = (ASOF_NS + round(at * S) for at in (from_s, to_s))
     return Gap(
