@@ -15,8 +15,6 @@ from gex_pipeline.market.events import ChainHeader, Event, Gap, OptionQuote, Quo
 Position = tuple[int, int]
 """(epoch, seq) of the last event that is in."""
 
-_READ_ALL_THE_SAME: Final = ("unspooled",)
-"""Causes of a gap whose events are on the tape: nothing of them is missing here."""
 _RESET: Final = (3, 30)
 """Vendors reset volume and volatility between 03:30 and the open, New York."""
 
@@ -58,18 +56,22 @@ class Underlying:
                 self._take_header(event)
             case Gap():
                 self.take_gap(event)
-        if self._gaps and not isinstance(event, OptionQuote):
+        if self._gaps and isinstance(event, Trade | Quote | ChainHeader):
             self._close_gaps()
 
     def take_gap(self, gap: Gap) -> None:
-        """Take in that something was not seen; ours, or the whole tape's."""
-        if gap.filled_by is None and gap.cause not in _READ_ALL_THE_SAME:
+        """Take in that something was not seen; ours, or the whole tape's.
+
+        Of a gap in the tape's numbers whoever reads the tape knows better: it may be there.
+        """
+        if gap.filled_by is None and gap.first_seq is None:
             self.lose(Lost(gap.ts_from_ns, gap.ts_to_ns, gap.cause))
 
     def lose(self, gap: Lost) -> None:
         """Take in that events are missing."""
         self.dirty = True
         self._gaps = opened(self._gaps, gap)
+        self._close_gaps()
 
     def image(
         self, market_ns: int, watched_ns: int, heard_ns: int, positions: dict[str, Position]

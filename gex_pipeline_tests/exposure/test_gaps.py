@@ -34,12 +34,18 @@ FAR = ChainHeader(
 )
 
 
-def gap(from_s: float, to_s: float, cause: str = "disconnect", filled_by: str | None = None) -> Gap:
+def gap(
+    from_s: float,
+    to_s: float,
+    *,
+    cause: str = "disconnect",
+    filled_by: str | None = None,
+    first_seq: int | None = None,
+) -> Gap:
     """Return what the feed says of a stretch, in seconds after the start."""
     from_ns, to_ns = (ASOF_NS + round(at * S) for at in (from_s, to_s))
-    return Gap(
-        "", to_ns, to_ns, ts_from_ns=from_ns, ts_to_ns=to_ns, **{"cause": "disconnect"} | fields
-    )
+    times = {"ts_from_ns": from_ns, "ts_to_ns": to_ns}
+    return Gap("", to_ns, to_ns, **times, cause=cause, filled_by=filled_by, first_seq=first_seq)
 
 
 def heard(lane: Lane, at_s: int) -> LiveSnapshot:
@@ -91,11 +97,20 @@ def test_a_gap_changes_no_figure() -> None:
     assert msgspec.structs.replace(theirs, **same) == ours
 
 
-@pytest.mark.parametrize("fields", [{"filled_by": "chain"}, {"cause": "unspooled"}])
-def test_what_was_made_up_for_is_no_gap(fields: dict[str, str]) -> None:
-    """A filled gap, and events that no spool held but the tape does."""
+@pytest.mark.parametrize(
+    "filled", [gap(0, 1, filled_by="chain"), gap(0, 1, cause="unspooled", first_seq=2)]
+)
+def test_what_was_made_up_for_is_no_gap(filled: Gap) -> None:
+    """A filled gap, and numbers that somebody else lacks: the tape itself shows its holes."""
     lane = lane_of("SPX")
-    feed(lane, [*told(CHAIN), gap(0, 1, **fields)])
+    feed(lane, [*told(CHAIN), filled])
+    assert heard(lane, 2).gap_s == 0
+
+
+def test_a_gap_that_is_told_late_may_be_over() -> None:
+    """All was received again before the feed said what it had lost."""
+    lane = lane_of("SPX")
+    feed(lane, [*told(CHAIN), msgspec.structs.replace(gap(-9, -1), ts_recv_ns=ASOF_NS + S)])
     assert heard(lane, 2).gap_s == 0
 
 
