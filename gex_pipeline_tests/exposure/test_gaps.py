@@ -89,10 +89,10 @@ def test_a_gap_changes_no_figure() -> None:
     """Confidence and exposure are those of the same events without it."""
     plain, over = lane_of("SPX"), lane_of("SPX")
     feed(plain, told(CHAIN))
-    feed(over, [*told(CHAIN), gap(-2, 0)])
+    feed(over, [*told(CHAIN), gap(-2, 0.5)])
     ours, theirs = heard(plain, 1), heard(over, 1)
 
-    assert theirs.gap_s == 2
+    assert theirs.gap_s == 2.5
     same = {"gap_s": 0.0, "gap_causes": (), "tapes": ours.tapes}
     assert msgspec.structs.replace(theirs, **same) == ours
 
