@@ -8,6 +8,8 @@ GexError
 │  ├─ SpoolHeldError       another process owns it
 │  └─ SpoolFullError       neither disk nor memory takes more
 ├─ LakeError               the chain of a tape's parts is broken
+│  ├─ LakeVersionError     a newer release wrote a part of it
+│  └─ LakeDamagedError     a file of it is not what was written
 ├─ LeaseHeldError          another process runs the service
 ├─ ServiceError            a service that does not start, or does not stay
 ├─ SimulatorError          the simulator's folder cannot be used
@@ -35,6 +37,8 @@ GexError
    ├─ BenchError           the benches are not installed
    └─ SettingsError        environment that does not make valid settings
 """
+
+from collections.abc import Sequence
 
 
 class GexError(Exception):
@@ -100,6 +104,18 @@ class LakeVersionError(LakeError):
             self,
             f"{file} is of lake schema {version}, and this release knows {ours} at most."
             " Update gex-pipeline to the release that wrote it.",
+        )
+
+
+class LakeDamagedError(LakeError):
+    """A damaged file was met while its rows were being given out."""
+
+    def __init__(self, files: Sequence[str]) -> None:
+        GexError.__init__(
+            self,
+            f"The answer is cut short by a damaged file: {'; '.join(files)}."
+            " Ask again with every file checked first (gex sql --check): it is left out then, and"
+            " named.",
         )
 
 

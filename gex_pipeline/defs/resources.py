@@ -22,9 +22,9 @@ from gex_pipeline.gateway.connection import hot_url
 from gex_pipeline.hot.connect import connect
 from gex_pipeline.hot.keys import Keys
 from gex_pipeline.lake.catalog import build_catalog
+from gex_pipeline.lake.listing import chains
 from gex_pipeline.lake.parts import Part
 from gex_pipeline.lake.paths import LakePaths
-from gex_pipeline.lake.reader import chains
 from gex_pipeline.lake.verify import faults_of
 from gex_pipeline.settings import Origin, Settings, load, origin_of, read_env_file, with_env_file
 from gex_pipeline.supervision.board import Board

@@ -14,10 +14,12 @@ from typing import Final
 import duckdb
 
 from gex_pipeline.lake.columns import quoted
+from gex_pipeline.lake.damage import Damage, blamed, gone, united
 from gex_pipeline.lake.durable import locked, sync
-from gex_pipeline.lake.parts import Chain
 from gex_pipeline.lake.paths import LakePaths
-from gex_pipeline.lake.reader import chains, files_of, lake_views
+from gex_pipeline.lake.reader import Seen, look
+from gex_pipeline.lake.views import lake_statements
+from gex_pipeline.market.tables import TABLES
 
 READ_ONLY: Final = 0o444
 
@@ -33,12 +35,17 @@ def connect(path: Path) -> duckdb.DuckDBPyConnection:
 
 
 def build_catalog(paths: LakePaths, opened: Connect = connect) -> Path:
-    """Make the catalog anew from the chains of this moment and return its path."""
+    """Make the catalog anew from the chains of this moment and return its path.
+
+    A file that cannot be opened is left out and named in its table `_damaged`.
+    """
     with locked(paths.catalog_lock):
-        found = chains(paths)
+        seen = look(paths)
         draft = paths.root / f".cat-{os.getpid()}-{next(_numbers)}.duckdb"
         try:
-            _fill(paths, found, draft, opened)
+            missing = gone(seen.of(TABLES))
+            while worse := _fill(seen, missing, draft, opened):
+                missing = united(missing, worse)
             _swap(draft, paths.catalog)
         finally:
             draft.unlink(missing_ok=True)
@@ -46,17 +53,28 @@ def build_catalog(paths: LakePaths, opened: Connect = connect) -> Path:
     return paths.catalog
 
 
-def _fill(paths: LakePaths, found: tuple[Chain, ...], draft: Path, opened: Connect) -> None:
-    files = files_of(paths, found)
-    listed = [(table, str(path)) for table, each in files.items() for path in each]
-    with opened(draft) as connection:
-        for statement in lake_views(paths, found):
-            connection.execute(statement)
-        connection.execute("CREATE TABLE _files (table_name VARCHAR, path VARCHAR)")
-        if listed:
-            rows = ", ".join(f"({quoted(table)}, {quoted(path)})" for table, path in listed)
-            connection.execute(f"INSERT INTO _files VALUES {rows}")  # noqa: S608 # names of ours
-        connection.execute("CHECKPOINT")
+def _fill(
+    seen: Seen, missing: tuple[Damage, ...], draft: Path, opened: Connect
+) -> tuple[Damage, ...]:
+    """Fill the draft; return what could not be opened: it is to be made again without that."""
+    left_out = {each.path for each in missing}
+    files = [file for file in seen.of(TABLES) if file.path not in left_out]
+    rows = ", ".join(f"({quoted(file.table)}, {quoted(str(file.path))})" for file in files)
+    draft.unlink(missing_ok=True)
+    try:
+        with opened(draft) as connection:
+            for statement in lake_statements(seen.files, seen.chains, missing):
+                connection.execute(statement)
+            connection.execute("CREATE TABLE _files (table_name VARCHAR, path VARCHAR)")
+            if rows:
+                connection.execute(f"INSERT INTO _files VALUES {rows}")  # noqa: S608 # ours
+            connection.execute("CHECKPOINT")
+    except duckdb.Error as error:
+        worse = blamed(str(error), files)
+        if not worse:
+            raise
+        return worse
+    return ()
 
 
 def _swap(draft: Path, catalog: Path) -> None:

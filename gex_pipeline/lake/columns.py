@@ -8,7 +8,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gex_pipeline.market.tables import LAKE_SCHEMA_VERSION, TABLES, Table
+from gex_pipeline.market.tables import LAKE_SCHEMA_VERSION, Table
 
 _ARROW: Final = {
     "bool": pa.bool_(),
@@ -80,18 +80,6 @@ def write_rows(
         compression_level=ZSTD_LEVEL,
         row_group_size=rows_per_group(table),
     )
-
-
-def view_sql(name: str, files: Sequence[Path]) -> str:
-    """Return the view of a table over exactly these files; without any, an empty one, typed."""
-    columns = TABLES[name].columns
-    if not files:
-        nothing = ", ".join(f'CAST(NULL AS {SQL_TYPES[c.type]}) AS "{c.name}"' for c in columns)
-        return f'CREATE VIEW "{name}" AS SELECT {nothing} WHERE false'
-    listed = ", ".join(quoted(str(path)) for path in files)
-    chosen = ", ".join(f'"{column.name}"' for column in columns)
-    source = f"read_parquet([{listed}], hive_partitioning=false, union_by_name=true)"
-    return f'CREATE VIEW "{name}" AS SELECT {chosen} FROM {source}'  # noqa: S608 # names of ours
 
 
 def quoted(text: str) -> str:

@@ -6,6 +6,7 @@ another change may come within the same tick of the file system's clock and leav
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,10 +57,12 @@ def derived_records(paths: LakePaths) -> tuple[Derived, ...]:
         record
         for folder in tops
         if folder.is_dir() and not folder.name.startswith(".")
-        for record in _remembered(
-            ("derived",), (folder,), lambda name=folder.name: tuple(read_derived(paths, name))
-        )
+        for record in _remembered(("derived",), (folder,), partial(_derived, paths, folder.name))
     )
+
+
+def _derived(paths: LakePaths, table: str) -> tuple[Derived, ...]:
+    return tuple(read_derived(paths, table))
 
 
 def _remembered(kind: tuple[str, ...], folders: tuple[Path, ...], read: Callable[[], Any]) -> Any:

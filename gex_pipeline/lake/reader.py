@@ -1,115 +1,229 @@
-"""Reading the lake by SQL: exactly the files that the chains name at this moment."""
+"""Reading the lake by SQL: exactly the files that the chains name at this moment.
 
-from collections.abc import Mapping
+A file that end of day replaces meanwhile makes the list be taken again. A damaged one is left out
+and named in the answer and in `_damaged`. Nothing can be written, no other file can be read.
+"""
+
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import duckdb
 import msgspec
 
-from gex_pipeline.errors import QueryError
-from gex_pipeline.lake.columns import quoted, view_sql
-from gex_pipeline.lake.parts import Chain, Manifest, read_chain
+from gex_pipeline.errors import LakeDamagedError, QueryError
+from gex_pipeline.lake.columns import quoted
+from gex_pipeline.lake.damage import Damage, blamed, damaged, gone, united
+from gex_pipeline.lake.files import LakeFile, files_of
+from gex_pipeline.lake.listing import chains, derived_records
+from gex_pipeline.lake.parts import Chain
 from gex_pipeline.lake.paths import LakePaths
+from gex_pipeline.lake.views import lake_statements
 from gex_pipeline.market.tables import TABLES
 
-ATTEMPTS: Final = 2
-"""Lists of files that one query may see: end of day replaces parts by day files."""
+ATTEMPTS: Final = 4
+"""Lists of files that one query may see: end of day replaces parts, a damaged file is left out."""
+BATCH_ROWS: Final = 10_000
+HELD_ROWS: Final = 50_000
+"""Rows that are at hand before the first is given out: until then all can be asked again."""
+
+_EXPLAIN: Final = re.compile(r"\s*explain(\s+analyze\b|\s*\([^)]*\))?", re.IGNORECASE)
+_CATALOGUE: Final = re.compile(
+    r"\b(show|describe|summarize|information_schema|duckdb_\w+|pg_\w+|sqlite_master|query\w*)\b",
+    re.IGNORECASE,
+)
+"""Words of statements that look at tables without naming them."""
+_STATEMENTS: Final = (
+    duckdb.ParserException,
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.PermissionException,
+    duckdb.ConversionException,
+)
+"""What is the statement's own fault, not a file's."""
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What a query gave: names of the columns, and the rows."""
+    """What a query gave: names of the columns, the rows, and what could not be read."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
+    damaged: tuple[Damage, ...] = ()
 
 
-def chains(paths: LakePaths) -> tuple[Chain, ...]:
-    """Return the chain of every tape that the lake holds."""
-    return tuple(read_chain(paths, tape) for tape in paths.tapes())
+class Stream(msgspec.Struct, frozen=True, eq=False):
+    """The same with its rows in batches, for answers of any size."""
+
+    columns: tuple[str, ...]
+    damaged: tuple[Damage, ...]
+    batches: Iterator[list[tuple[Any, ...]]]
 
 
-def files_of(paths: LakePaths, found: tuple[Chain, ...]) -> dict[str, tuple[Path, ...]]:
-    """Return the files of every table that these chains name, with absolute paths."""
-    files: dict[str, list[Path]] = {name: [] for name in TABLES}
-    for chain in found:
-        for node in chain.nodes:
-            for table, path in _named(paths, node):
-                files.setdefault(table, []).append(path.absolute())
-    return {table: tuple(listed) for table, listed in files.items()}
+class Seen(msgspec.Struct, frozen=True):
+    """The lake at one moment."""
+
+    chains: tuple[Chain, ...]
+    files: dict[str, tuple[LakeFile, ...]]
+
+    def of(self, tables: Iterable[str]) -> list[LakeFile]:
+        """Return the files of these tables."""
+        return [file for table in tables for file in self.files.get(table, ())]
 
 
-def query(paths: LakePaths, sql: str) -> Answer:
-    """Return the answer to one SELECT over the tables, `_ends` and `_lost`.
+def look(paths: LakePaths) -> Seen:
+    """Return what the lake holds now.
 
-    The files are those of this moment. Nothing can be written and no other file can be read.
+    Raises:
+        LakeError: a chain is broken, or a newer release wrote some of it.
+    """
+    found = chains(paths)
+    return Seen(found, files_of(paths, found, derived_records(paths)))
+
+
+def query(paths: LakePaths, sql: str, *, checked: bool = False) -> Answer:
+    """Return the answer to one SELECT over the tables, `_ends`, `_lost` and `_damaged`.
+
+    `checked` reads every byte of the files first, and so finds damage that decodes.
 
     Raises:
         QueryError: not one SELECT, or DuckDB refuses it.
+        LakeError: the lake cannot be listed.
     """
-    for attempt in range(ATTEMPTS):
-        try:
-            return _query_once(paths, sql)
-        except duckdb.IOException as error:
-            if attempt == ATTEMPTS - 1:
-                raise QueryError(str(error)) from error
-        except duckdb.Error as error:
-            raise QueryError(str(error)) from error
-    raise AssertionError("the last attempt returns or raises")
+    with answering(paths, sql, checked=checked) as stream:
+        rows = tuple(row for batch in stream.batches for row in batch)
+        return Answer(stream.columns, rows, stream.damaged)
 
 
-def lake_views(paths: LakePaths, found: tuple[Chain, ...]) -> tuple[str, ...]:
-    """Return the statements that make every table, `_ends` and `_lost` for these chains."""
-    files: Mapping[str, tuple[Path, ...]] = files_of(paths, found)
-    views = [view_sql(name, files[name]) for name in TABLES]
-    ends = [f"({quoted(c.tape)}, {c.epoch}, {c.cursor})" for c in found if c.nodes]
-    lost = [
-        f"({quoted(chain.tape)}, DATE '{node.date}', {gap.first}, {gap.last})"
-        for chain in found
-        for node in chain.nodes
-        for gap in node.gaps
-    ]
-    return (
-        *views,
-        "CREATE TABLE _ends (tape VARCHAR, epoch BIGINT, seq BIGINT)",
-        "CREATE TABLE _lost (tape VARCHAR, session_date DATE, first_seq BIGINT, last_seq BIGINT)",
-        *_inserted("_ends", ends),
-        *_inserted("_lost", lost),
-    )
+@contextmanager
+def answering(paths: LakePaths, sql: str, *, checked: bool = False) -> Iterator[Stream]:
+    """Give the answer as a stream of rows.
+
+    Raises:
+        QueryError, LakeError: as `query`.
+        LakeDamagedError: while the rows are read: damage was met after some were given out.
+    """
+    with _opened(paths, sql, checked=checked) as (connection, asked):
+        names = tuple(str(column[0]) for column in connection.description or ())
+        yield Stream(names, asked.missing, _batches(connection, asked))
 
 
-def _inserted(table: str, rows: list[str]) -> list[str]:
-    return [f"INSERT INTO {table} VALUES {', '.join(rows)}"] if rows else []  # noqa: S608 # ours
+class _Asked(msgspec.Struct, frozen=True):
+    """A statement that runs, what it reads, and its first rows."""
+
+    files: list[LakeFile]
+    missing: tuple[Damage, ...]
+    first: list[tuple[Any, ...]]
 
 
-def _query_once(paths: LakePaths, sql: str) -> Answer:
-    with duckdb.connect(":memory:") as connection:
-        for statement in lake_views(paths, chains(paths)):
+@contextmanager
+def _opened(
+    paths: LakePaths, sql: str, *, checked: bool
+) -> Iterator[tuple[duckdb.DuckDBPyConnection, _Asked]]:
+    """Give a connection in which the statement runs, after as many attempts as it takes."""
+    tables, found = _named(sql), tuple[Damage, ...]()
+    for attempt in range(1, ATTEMPTS + 1):
+        seen = look(paths)
+        files = seen.of(tables)
+        lacking = gone(files)
+        if lacking and attempt == 1:
+            continue  # replaced this moment, or gone for good: the next list tells
+        if checked and not found:
+            found = damaged(files)
+        missing = _listed(united(lacking, found), files)
+        with duckdb.connect(":memory:") as connection:
+            try:
+                _prepare(connection, seen, tables, missing)
+                first = _begin(connection, sql)
+            except duckdb.Error as error:
+                tables, worse = _cure(error, tables, files)
+                found = united(found, worse)
+                continue
+            yield connection, _Asked(files, missing, first)
+            return
+    raise QueryError("its files were replaced each time they were listed; ask again")
+
+
+def _cure(
+    error: duckdb.Error, tables: tuple[str, ...], files: Sequence[LakeFile]
+) -> tuple[tuple[str, ...], tuple[Damage, ...]]:
+    """Return the tables and the damaged files to try again with, or raise what is no file's."""
+    if isinstance(error, duckdb.CatalogException) and len(tables) < len(TABLES):
+        return tuple(TABLES), ()  # it may name one in a way that we do not see
+    if isinstance(error, _STATEMENTS) or not _of_a_file(error):
+        raise QueryError(str(error)) from error
+    found = blamed(str(error), files)
+    if not found and not gone(files):
+        raise QueryError(str(error)) from error
+    return tables, found
+
+
+def _prepare(
+    connection: duckdb.DuckDBPyConnection,
+    seen: Seen,
+    tables: tuple[str, ...],
+    missing: tuple[Damage, ...],
+) -> None:
+    """Make the tables, then leave their files as all that a statement can touch."""
+    try:
+        for statement in lake_statements(seen.files, seen.chains, missing, tables):
             connection.execute(statement)
-        _lock_down(connection, paths)
-        _check(connection, sql)
-        done = connection.execute(sql)
-        names = tuple(str(column[0]) for column in done.description or ())
-        return Answer(names, tuple(tuple(row) for row in done.fetchall()))
-
-
-def _lock_down(connection: duckdb.DuckDBPyConnection, paths: LakePaths) -> None:
-    """Leave the lake as all that a query can read."""
-    connection.execute(f"SET allowed_directories = [{quoted(f'{paths.lake.absolute()}/')}]")
+    except duckdb.Error as error:  # whatever it calls itself, a file is the cause
+        raise duckdb.IOException(str(error)) from error
+    allowed = ", ".join(quoted(str(file.path)) for file in seen.of(tables))
+    spill = Path(tempfile.gettempdir()) / f"gex-sql-{os.getpid()}"
+    connection.execute(f"SET temp_directory = {quoted(str(spill))}")
+    connection.execute(f"SET allowed_paths = [{allowed}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
 
 
+def _begin(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[Any, ...]]:
+    _check(connection, sql)
+    return connection.execute(sql).fetchmany(HELD_ROWS)
+
+
+def _batches(
+    connection: duckdb.DuckDBPyConnection, asked: _Asked
+) -> Iterator[list[tuple[Any, ...]]]:
+    batch = asked.first
+    while batch:
+        yield batch
+        try:
+            batch = connection.fetchmany(BATCH_ROWS)
+        except duckdb.Error as error:
+            found = blamed(str(error), asked.files) if _of_a_file(error) else ()
+            if not found:
+                raise QueryError(str(error)) from error
+            raise LakeDamagedError([str(each) for each in found]) from error
+
+
 def _check(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
-    statements = connection.extract_statements(sql)
-    kinds = [statement.type for statement in statements]
-    allowed = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
-    if len(kinds) != 1 or kinds[0] not in allowed:
+    """Refuse all but one SELECT, or the EXPLAIN of one: EXPLAIN ANALYZE runs what it explains."""
+    explained = _EXPLAIN.match(sql)
+    statements = connection.extract_statements(sql[explained.end() :] if explained else sql)
+    if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
         raise QueryError("it is not one SELECT statement")
 
 
-def _named(paths: LakePaths, node: Any) -> list[tuple[str, Path]]:
-    if isinstance(node, Manifest):
-        return [(file.table, paths.lake / file.file) for file in node.files]
-    folder = paths.part(node.tape, node.first)
-    return [(table, folder / f"{table}.parquet") for table in node.rows]
+def _named(sql: str) -> tuple[str, ...]:
+    """Return the tables whose names are in a statement: the others need not be opened."""
+    if _CATALOGUE.search(sql):
+        return tuple(TABLES)
+    words = set(re.findall(r"\w+", sql.lower()))
+    return tuple(name for name in TABLES if name in words)
+
+
+def _of_a_file(error: duckdb.Error) -> bool:
+    """Return whether a file, rather than the statement, may be the cause."""
+    told = str(error).lower()
+    return isinstance(error, duckdb.IOException | duckdb.InternalException) or "parquet" in told
+
+
+def _listed(found: Iterable[Damage], files: Iterable[LakeFile]) -> tuple[Damage, ...]:
+    """Return those that are still among the files."""
+    listed = {file.path for file in files}
+    return tuple(each for each in found if each.path in listed)

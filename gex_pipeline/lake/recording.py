@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from gex_pipeline.lake.files import files_of_node
 from gex_pipeline.lake.parts import Chain, Manifest, Part
 from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.lake.wire import Encoded, encode_rows
@@ -97,20 +98,14 @@ def recorded(  # noqa: PLR0913 # where, from, to, and what of it
     end = chain.cursor if through_seq is None else min(through_seq, chain.cursor)
     for node in chain.nodes:
         first, last = max(node.first, after_seq + 1), min(node.last, end)
-        files = {name: path for name, path in files_of_node(paths, node) if name in _TAG_OF}
+        files = {
+            each.table: each.path for each in files_of_node(paths, node) if each.table in _TAG_OF
+        }
         if tables is not None:
             files = {name: path for name, path in files.items() if name in tables}
         for start in range(first, last + 1, window):
             stop = min(start + window - 1, last)
             yield from _window(chain.tape, node, files, (start, stop), symbols)
-
-
-def files_of_node(paths: LakePaths, node: Part | Manifest) -> list[tuple[str, Path]]:
-    """Return the tables of a part or a finished day, and the file of each."""
-    if isinstance(node, Manifest):
-        return [(file.table, paths.lake / file.file) for file in node.files]
-    folder = paths.part(node.tape, node.first)
-    return [(table, folder / f"{table}.parquet") for table in node.rows]
 
 
 class _Found(NamedTuple):
