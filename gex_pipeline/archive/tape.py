@@ -6,10 +6,12 @@ from typing import Any, Final
 
 import redis
 
+from gex_pipeline.archive.rows import RawFrame
 from gex_pipeline.hot.chains import decode_image
-from gex_pipeline.hot.frame import Frame, decode_frame
+from gex_pipeline.hot.frame import read_header
 from gex_pipeline.hot.keys import Keys
 from gex_pipeline.hot.segment import spool_frames
+from gex_pipeline.hot.tape import FIELD, tape_end
 
 ENTRIES: Final = 200
 """Of the tape in one reply."""
@@ -30,19 +32,31 @@ class HotSource:
             found |= {folder.name for folder in self._spools.iterdir() if any(folder.glob("*.seg"))}
         return tuple(sorted(found))
 
-    def after(self, tape: str, epoch: int, seq: int) -> Iterator[Frame]:
-        """Give the frames of the tape after a position, in order; holes are left as they are."""
+    def after(self, tape: str, epoch: int, seq: int) -> Iterator[RawFrame]:
+        """Give the frames of the tape after a position, in order; holes are left as they are.
+
+        An entry that is no whole frame of this tape is a hole too: the spool may have it.
+        """
         position = f"{epoch}-{seq}"
         while entries := self._entries(tape, position):
             for entry_id, fields in entries:
-                yield decode_frame(fields[b"f"])
                 position = entry_id.decode()
+                frame = _raw(tape, fields.get(FIELD, b""))
+                if frame is not None and str(frame.header.position) == position:
+                    yield frame
 
-    def spooled(self, tape: str, seq: int) -> Iterator[Frame]:
+    def spooled(self, tape: str, seq: int) -> Iterator[RawFrame]:
         """Give the frames of the spool after a seq, in order; none where there is no spool."""
         folder = self._spools / tape
-        if folder.is_dir():
-            yield from (decode_frame(data) for data in spool_frames(folder, seq))
+        for data in spool_frames(folder, seq) if folder.is_dir() else ():
+            frame = _raw(tape, data)
+            if frame is not None:
+                yield frame
+
+    def sent(self, tape: str) -> int | None:
+        """Return the last seq that the tape ever took; None: there is no tape."""
+        end = tape_end(self._store, self._keys.tape(tape))
+        return None if end is None else end.seq
 
     def trim(self, tape: str, epoch: int, seq: int) -> None:
         """Forget the tape up to a committed seq, but nothing that the engine has not folded."""
@@ -61,3 +75,11 @@ class HotSource:
             positions = decode_image(image).positions if image else {}
             if tape in positions:
                 yield positions[tape]
+
+
+def _raw(tape: str, data: bytes) -> RawFrame | None:
+    """Return the frame of its bytes; None: they are damaged, or another tape's."""
+    header = read_header(data)
+    if header is None or header.size != len(data) or header.tape != tape:
+        return None
+    return RawFrame(header, data)

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from gex_pipeline.archive.msgpack import Array, Column, UnfitError, bools, numbers, texts
+from gex_pipeline.archive.msgpack import Array, Column, UnfitError, bools, numbers, texts, window
 from gex_pipeline.lake.columns import schema_of
 from gex_pipeline.market.codec import SCHEMA_VERSION
 from gex_pipeline.market.events import KINDS, Event, tag_of
@@ -96,18 +96,18 @@ def _rows(data: Array, batches: Batches) -> _Rows:
 
 
 def _heads(data: Array) -> Array:
-    """Return where an array of a row's size may start: few places, and cheap to find."""
-    found = np.flatnonzero(((data & 0xF0) == 0x90) | (data == 0xDC))  # noqa: PLR2004 # msgpack's
-    following = data[found + 1]
-    return found[((following & 0xE0) == 0xA0) | (following == 0)]  # noqa: PLR2004 # a tag, or a size
+    """Return where a row may start: an array's head, and behind it the head of a short text."""
+    this, following = data[:-1], data[1:]
+    short = ((this & 0xF0) == 0x90) & ((following & 0xF0) == 0xA0)
+    return np.flatnonzero(short | ((this == 0xDC) & (following == 0)))
 
 
 def _places(data: Array, heads: Array, marker: bytes) -> Array:
     """Return where a marker stands; its last letter is compared first: few others are like it."""
     found = heads[heads < data.size - len(marker)]
-    for offset in reversed(range(len(marker))):
-        found = found[data[found + offset] == marker[offset]]
-    return found
+    found = found[data[found + (len(marker) - 1)] == marker[-1]]
+    whole: Array = found[window(data, f"S{len(marker)}")[found] == marker]
+    return whole
 
 
 @cache

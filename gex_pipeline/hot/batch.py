@@ -58,3 +58,17 @@ def unpack_events(data: bytes) -> list[Event]:
         return decode_events(_coders.decompressor.decompress(data, max_output_size=_MAX_SIZE))
     except zstandard.ZstdError as error:
         raise CodecError(f"their compression is not ours: {error}") from error
+
+
+def plain_batch(data: bytes) -> bytes:
+    """Return a batch as msgpack, decompressed where it is compressed.
+
+    Raises:
+        CodecError: another compression.
+    """
+    if not data.startswith(_ZSTD_MAGIC):
+        return data
+    try:
+        return _coders.decompressor.decompress(data, max_output_size=_MAX_SIZE)
+    except zstandard.ZstdError as error:
+        raise CodecError(f"their compression is not ours: {error}") from error

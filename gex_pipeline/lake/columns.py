@@ -1,9 +1,9 @@
 """The tables of market/tables.py as Arrow and DuckDB spell them, and rows of events as columns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -34,7 +34,6 @@ SQL_TYPES: Final = {
     "list<float32>": "FLOAT[]",
     "list<float64>": "DOUBLE[]",
 }
-ZSTD_LEVEL = 3
 ROWS_PER_GROUP: Final = {"chain_1m": 4}
 """Of a Parquet file, what is read at once at least: an image is half a megabyte."""
 _ROWS_PER_GROUP: Final = 131_072
@@ -63,23 +62,6 @@ def version_of(path: Path) -> int:
 def rows_per_group(table: Table) -> int:
     """Return how many rows one group of the table's files has, so that one moment is read fast."""
     return ROWS_PER_GROUP.get(table.name, _ROWS_PER_GROUP)
-
-
-def write_rows(
-    table: Table, rows: Sequence[Mapping[str, Any]], path: Path, **notes: object
-) -> None:
-    """Write rows, sorted as the table wants them, as one zstd Parquet file."""
-    schema = schema_of(table).with_metadata(file_notes(table, **notes))
-    columns = {name: [row[name] for row in rows] for name in schema.names}
-    data = pa.table(columns, schema=schema)
-    data = data.sort_by([(name, "ascending") for name in table.sort_by])
-    pq.write_table(
-        data,
-        path,
-        compression="zstd",
-        compression_level=ZSTD_LEVEL,
-        row_group_size=rows_per_group(table),
-    )
 
 
 def quoted(text: str) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from gex_pipeline.errors import LakeError
-from gex_pipeline.lake.durable import make_folders, sync, write_synced
+from gex_pipeline.lake.durable import checksum, make_folders, point, sync, write_synced
 from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.lake.records import decoded
 
@@ -53,6 +53,8 @@ class Part(msgspec.Struct, frozen=True):
     last: int
     rows: dict[str, int]
     """Rows of each table."""
+    checksums: dict[str, int] = {}
+    """CRC-32 of each table's file; none in parts of version 1."""
     gaps: tuple[Gap, ...] = ()
     schema: int = 1
     """LAKE_SCHEMA_VERSION of its writer."""
@@ -73,6 +75,8 @@ class DayFile(msgspec.Struct, frozen=True):
     """Path below the lake."""
     rows: int
     bytes: int
+    checksum: int = 0
+    """CRC-32 of the file."""
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -141,20 +145,23 @@ def commit_part(paths: LakePaths, part: Part, write: Mapping[str, Callable[[Path
     try:
         _fill(draft, part, write)
         draft.rename(paths.part(part.tape, part.first))
+        point("part.renamed")
     except OSError as error:
         shutil.rmtree(draft, ignore_errors=True)
         if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
             return False
         raise
     sync(folder)
+    point("part.durable")
     return True
 
 
 def sync_chain(paths: LakePaths, tape: str) -> None:
     """Make the chain durable, whoever wrote it: before anything is deleted on its strength."""
-    for folder in (paths.tape(tape), paths.manifests(tape)):
-        if folder.is_dir():
-            sync(folder)
+    for lowest in (paths.tape(tape), paths.manifests(tape)):
+        for folder in (lowest, *lowest.parents[:3]):  # who made them may have died before its fsync
+            if folder.is_dir():
+                sync(folder)
 
 
 def sweep(paths: LakePaths, tape: str, now_s: float) -> int:
@@ -172,12 +179,19 @@ def sweep(paths: LakePaths, tape: str, now_s: float) -> int:
 
 def _fill(draft: Path, part: Part, write: Mapping[str, Callable[[Path], None]]) -> None:
     draft.mkdir()
+    point("part.drafted")
+    checks = {}
     for table, writer in write.items():
         path = draft / f"{table}.parquet"
         writer(path)
         sync(path)
-    write_synced(draft / PART_FILE, msgspec.json.encode(part))
+        checks[table] = checksum(path)
+        point("part.written")
+    noted = msgspec.structs.replace(part, checksums=checks)
+    write_synced(draft / PART_FILE, msgspec.json.encode(noted))
+    point("part.noted")
     sync(draft)
+    point("part.synced")
 
 
 def _part_starts(paths: LakePaths, tape: str) -> list[int]:

@@ -4,8 +4,8 @@ import datetime
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from gex_pipeline.archive.rows import Origin
-from gex_pipeline.hot.frame import Frame
+from gex_pipeline.archive.rows import Origin, RawFrame
+from gex_pipeline.hot.frame import Frame, encode_frame, read_header
 from gex_pipeline.market.events import Event, Gap, Heartbeat, OptionQuote, Quote, Trade
 
 TAPE = "schwab.index"
@@ -50,17 +50,30 @@ class MemorySource:
         self.tape, self.spool = list(tape), list(spool)
         self.trimmed: list[tuple[int, int]] = []
 
-    def after(self, tape: str, epoch: int, seq: int) -> Iterator[Frame]:
+    def after(self, tape: str, epoch: int, seq: int) -> Iterator[RawFrame]:
         """Give what the tape has after a position."""
         assert tape == TAPE
-        yield from (each for each in self.tape if (each.epoch, each.last_seq) > (epoch, seq))
+        yield from (raw(f) for f in self.tape if (f.epoch, f.last_seq) > (epoch, seq))
 
-    def spooled(self, tape: str, seq: int) -> Iterable[Frame]:
+    def spooled(self, tape: str, seq: int) -> Iterable[RawFrame]:
         """Give what the spool has after a seq."""
         assert tape == TAPE
-        return [each for each in self.spool if each.last_seq > seq]
+        return [raw(each) for each in self.spool if each.last_seq > seq]
+
+    def sent(self, tape: str) -> int | None:
+        """Return the end of the tape."""
+        assert tape == TAPE
+        return self.tape[-1].last_seq if self.tape else None
 
     def trim(self, tape: str, epoch: int, seq: int) -> None:
         """Note the trim."""
         assert tape == TAPE
         self.trimmed.append((epoch, seq))
+
+
+def raw(frame: Frame) -> RawFrame:
+    """Return the frame as the tape has it."""
+    data = encode_frame(frame)
+    header = read_header(data)
+    assert header is not None
+    return RawFrame(header, data)

@@ -64,9 +64,7 @@ class OptionFlow:
             block = {n: c.tolist() for n, c in self.block(rows).items()}
             names = tuple(block)
             for seq, values in enumerate(zip(*block.values(), strict=True), start):
-                yield OptionQuote(
-                    **dict(zip(names, values, strict=True)), seq=seq, settlement="P"
-                )
+                yield OptionQuote(**dict(zip(names, values, strict=True)), seq=seq, settlement="P")
 
     def _sheet(self, chosen: Ints, rows: int) -> Floats:
         """Return the quotes, those of a tenth of a second valued at one moment."""
@@ -82,4 +80,8 @@ class OptionFlow:
 def _null(values: Floats) -> np.ndarray[Any, Any]:
     """Return the values as objects, None where nothing is known; without any, as they are."""
     unknown = np.isnan(values)
-    return np.where(unknown, None, values) if unknown.any() else values
+    if not unknown.any():
+        return values
+    known = values.astype(object)
+    known[unknown] = None
+    return known
