@@ -1,6 +1,5 @@
 """The tables of market/tables.py as Arrow and DuckDB spell them, and rows of events as columns."""
 
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final
