@@ -5,13 +5,14 @@ frames only, whole chains not at all, and it goes with the namespace.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Final
 
 import msgspec
 import redis
 
 from gex_pipeline.engine.record import TAPE_SOURCE
+from gex_pipeline.exposure.live import Image
 from gex_pipeline.hot.connect import UNREACHABLE
 from gex_pipeline.hot.frame import MAX_EVENTS, Frame, encode_frame
 from gex_pipeline.hot.keys import DAY_S, Keys
@@ -51,6 +52,10 @@ class DirectRecorder:
             self._seq = frame.last_seq
             self._add(frame)
         self.recorded_ns = ts_ns
+
+    def newest_images(self, symbols: Set[str]) -> list[Image]:
+        """Return none: what is replayed begins where its owner says."""
+        return []
 
     def run(self, stop: threading.Event) -> None:
         """Nothing is to be done beside the engine."""

@@ -7,7 +7,7 @@ once more, always the same, and what the tape lacks of it is written.
 """
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from math import isnan
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -18,7 +18,7 @@ from gex_pipeline.errors import LakeError
 from gex_pipeline.exposure.lane import Second
 from gex_pipeline.exposure.live import Image, spot_price
 from gex_pipeline.exposure.moment import CHAIN_EVERY_S, positions_text
-from gex_pipeline.hot.chains import encode_image
+from gex_pipeline.hot.chains import decode_image, encode_image
 from gex_pipeline.hot.frame import MAX_EVENTS, decode_frame
 from gex_pipeline.hot.keys import Keys
 from gex_pipeline.hot.sender import Sender
@@ -29,13 +29,17 @@ from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.lake.recording import recorded
 from gex_pipeline.market import sessions
 from gex_pipeline.market.events import ChainImage, Event
+from gex_pipeline.market.tables import CHAIN_1M
 
 TAPE_SOURCE: Final = "gex"
 IMAGE_BYTES: Final = 8 * 1024 * 1024
 """Of images in one frame, half of what it may hold."""
 _TAIL: Final = 1024
 """Events at a tape's end that are looked at: more than any second has."""
-_TAIL_FRAMES: Final = 8
+_IMAGE_TAIL: Final = 8192
+"""So many hold the images of some minutes."""
+_EVENTS_PER_FRAME: Final = 5
+"""A second of one underlying at least."""
 
 
 class Recording(Protocol):
@@ -47,6 +51,10 @@ class Recording(Protocol):
 
     def write(self, ts_ns: int, events: Sequence[Event], /) -> None:
         """Keep a second, or what is missing of it."""
+        ...
+
+    def newest_images(self, symbols: Set[str], /) -> list[Image]:
+        """Return the newest whole chain that was kept of each symbol, where one was."""
         ...
 
     def run(self, stop: threading.Event, /) -> None:
@@ -66,6 +74,7 @@ class Recorder:
     ) -> None:
         self.tape = f"{TAPE_SOURCE}.{calendar}"
         self._calendar = calendar
+        self._store, self._keys = store, keys
         newest = floor_of(store, keys, self.tape)
         self._paths = LakePaths(root)
         archived = read_chain(self._paths, self.tape)
@@ -76,8 +85,8 @@ class Recorder:
             floor_epoch=max(newest.epoch, archived.epoch),
         )
         newest_of = (
-            _newest(_spooled(self._spool)),
-            _newest(_sent(store, keys, self.tape)),
+            _newest(_spooled(self._spool, _TAIL)),
+            _newest(_sent(store, keys, self.tape, _TAIL)),
             _newest(_archived(self._paths, archived)),
         )
         self.recorded_ns, self._written = max(newest_of)
@@ -94,6 +103,22 @@ class Recorder:
         for batch in _batches(events[self._written :]):
             self._spool.append(batch, day)
             self._written += len(batch)
+
+    def newest_images(self, symbols: Set[str]) -> list[Image]:
+        """Return the newest whole chain on the tape of each symbol, where there is one."""
+        newest: dict[str, ChainImage] = {}
+        chain = read_chain(self._paths, self.tape)
+        for events in (
+            _archived_images(self._paths, chain),
+            _sent(self._store, self._keys, self.tape, _IMAGE_TAIL),
+            _spooled(self._spool, _IMAGE_TAIL),
+        ):
+            for event in events:
+                if isinstance(event, ChainImage) and event.symbol in symbols:
+                    known = newest.get(event.symbol)
+                    if known is None or known.ts_recv_ns <= event.ts_recv_ns:
+                        newest[event.symbol] = event
+        return [decode_image(event.image) for event in newest.values()]
 
     def run(self, stop: threading.Event) -> None:
         """Send until told to stop."""
@@ -151,17 +176,24 @@ def _newest(events: Iterable[Event]) -> tuple[int, int]:
     return (stamps[-1], stamps.count(stamps[-1])) if stamps else (0, 0)
 
 
-def _spooled(spool: Spool) -> Iterator[Event]:
-    for data in spool.read_after(max(spool.last_seq - _TAIL, 0)):
+def _spooled(spool: Spool, events: int) -> Iterator[Event]:
+    for data in spool.read_after(max(spool.last_seq - events, 0)):
         yield from decode_frame(data).events
 
 
-def _sent(store: redis.Redis, keys: Keys, tape: str) -> Iterator[Event]:
-    entries: Any = store.xrevrange(keys.tape(tape), count=_TAIL_FRAMES)
+def _sent(store: redis.Redis, keys: Keys, tape: str, events: int) -> Iterator[Event]:
+    """Yield the events at the tape's end, of as many frames as may hold so many."""
+    entries: Any = store.xrevrange(keys.tape(tape), count=events // _EVENTS_PER_FRAME)
     for _, entry in reversed(entries):
         yield from decode_frame(entry[FIELD]).events
 
 
 def _archived(paths: LakePaths, chain: Chain) -> Iterator[Event]:
     for stretch in recorded(paths, chain, after_seq=max(chain.cursor - _TAIL, 0)):
+        yield from stretch.events
+
+
+def _archived_images(paths: LakePaths, chain: Chain) -> Iterator[Event]:
+    after = max(chain.cursor - _IMAGE_TAIL, 0)
+    for stretch in recorded(paths, chain, after_seq=after, tables={CHAIN_1M.name}):
         yield from stretch.events

@@ -16,6 +16,8 @@ import msgspec
 import redis
 
 from gex_pipeline.engine.aside import Aside
+from gex_pipeline.engine.backlog import Backlog
+from gex_pipeline.engine.inlet import Inlet
 from gex_pipeline.engine.pace import Pace
 from gex_pipeline.engine.publish import Publisher
 from gex_pipeline.engine.record import Recorder, Recording
@@ -26,15 +28,13 @@ from gex_pipeline.exposure.live import Image, asof_ns
 from gex_pipeline.exposure.underlying import Underlying, figures_due
 from gex_pipeline.hot.chains import decode_image
 from gex_pipeline.hot.connect import UNREACHABLE
-from gex_pipeline.hot.frame import Frame, Position
+from gex_pipeline.hot.frame import Position
 from gex_pipeline.hot.keys import Keys
 from gex_pipeline.hot.tape import TapeReader
 from gex_pipeline.market.sessions import SECOND_NS, Calendar
 from gex_pipeline.market.symbology import calendar_of, kind_of
 
 SERVICE: Final = "engine"
-_FRAMES: Final = 64
-"""Read at a time; between two reads previews have their turn."""
 _PAUSE_S: Final = 0.01
 _RETRY_S: Final = 0.5
 _BEHIND_NS: Final = 2 * SECOND_NS
@@ -78,23 +78,26 @@ class Engine:
         """Open the spools and take up where the newest engine left off.
 
         `market_ns` tells the market time, for silence and lag; figures go by the tapes alone.
-        `record` gives what keeps a calendar's seconds; without it they are spooled below the root.
+        `record` gives what keeps a calendar's seconds; without it they are spooled below the root,
+        where then also lies what the hot store has trimmed of the tapes.
         """
         self.turned_s = time.monotonic()
         """When the loop last went round."""
-        self.holes = 0
         self.unreadable = 0
         """Times that the hot store did not answer."""
         self._plan, self._store, self._keys, self._market_ns = plan, store, keys, market_ns
         self._pace = Pace(plan.duty, plan.publish_per_s)
         self._lanes: dict[str, Lane] = {}
+        self._inlets: list[Inlet] = []
         self._recorders: dict[str, Recording] = {}
-        record = record or partial(Recorder, store, keys, plan.root)
         for calendar, symbols in _by_calendar(plan.symbols).items():
             tape = f"{plan.feed}.{calendar}"
-            self._recorders[tape] = record(calendar)
-            self._lanes[tape] = self._lane(tape, symbols)
-        self._readers = {tape: TapeReader(store, keys, tape) for tape in self._lanes}
+            backlog = None if record else Backlog(plan.root, tape)
+            self._recorders[tape] = (record or partial(Recorder, store, keys, plan.root))(calendar)
+            lane, known = self._lane(tape, symbols)
+            self._lanes[tape] = lane
+            reader = TapeReader(store, keys, tape)
+            self._inlets.append(Inlet(lane, reader, backlog, whole=not known))
         self._publisher = Publisher(store, keys)
         served = [symbol for lane in self._lanes.values() for symbol in lane.underlyings]
         self._final_ns = {symbol: self._publisher.resume(symbol, market_ns()) for symbol in served}
@@ -145,7 +148,7 @@ class Engine:
             "published": self._publisher.published,
             "chains": self._publisher.chains,
             "failed_writes": self._publisher.failed,
-            "holes": self.holes,
+            "holes": sum(inlet.holes for inlet in self._inlets),
             "unreadable": self.unreadable,
             "core_share": round(pace.share, 4),
             "duty": pace.duty,
@@ -166,7 +169,7 @@ class Engine:
         """Read what there is, then preview what changed."""
         self.turned_s = time.monotonic()
         try:
-            moved = [self._read(lane, stop) for lane in self._lanes.values()]
+            moved = [self._read(inlet, stop) for inlet in self._inlets]
         except UNREACHABLE:
             self.unreadable += 1
             stop.wait(_RETRY_S)
@@ -177,19 +180,15 @@ class Engine:
         if not any(moved):
             stop.wait(_PAUSE_S)
 
-    def _read(self, lane: Lane, stop: threading.Event) -> bool:
-        after = Position(*lane.position) if lane.position else None
-        found = self._readers[lane.tape].read_checked(after, _FRAMES)
-        for frame in found:
-            if not isinstance(frame, Frame):
-                self.holes += 1
-                continue
-            for second in lane.take(frame.epoch, frame.events):
-                self._worker.put_second(lane.tape, second, stop)
+    def _read(self, inlet: Inlet, stop: threading.Event) -> bool:
+        moved = False
+        for seconds in inlet.read(stop):
+            moved = True
+            self.turned_s = time.monotonic()
+            for second in seconds:
+                self._worker.put_second(inlet.lane.tape, second, stop)
                 self._final_ns |= {image.symbol: second.ts_ns for image in second.images}
-            if stop.is_set():
-                break
-        return bool(found)
+        return moved
 
     def _preview(self, lane: Lane) -> None:
         """Have the underlyings that changed previewed, as often as the pace allows."""
@@ -224,13 +223,20 @@ class Engine:
             self._pace.measured(cpu_s - before_cpu_s, wall_s - before_wall_s)
             self._measured = (wall_s, cpu_s)
 
-    def _lane(self, tape: str, symbols: tuple[str, ...]) -> Lane:
+    def _lane(self, tape: str, symbols: tuple[str, ...]) -> tuple[Lane, bool]:
+        """Return the tape's lane, and whether the chain of any of its underlyings is known.
+
+        The hot store has the newest chain of each; else the newest is on the recorder's tape.
+        """
         source, mode = self._plan.source, self._plan.mode
         lane = Lane(tape, {symbol: Underlying(symbol, source, mode) for symbol in symbols})
-        stored = (self._stored(symbol) for symbol in symbols)
-        images = [image for image in stored if image and tape in image.positions]
-        lane.resume(images, self._recorders[tape].recorded_ns)
-        return lane
+        recorder = self._recorders[tape]
+        found = [image for symbol in symbols if (image := self._stored(symbol))]
+        missing = set(symbols) - {image.symbol for image in found}
+        found += recorder.newest_images(missing) if missing else []
+        images = [image for image in found if tape in image.positions]
+        lane.resume(images, recorder.recorded_ns)
+        return lane, bool(images)
 
     def _stored(self, symbol: str) -> Image | None:
         """Return the chain in the hot store; one that cannot be read is as good as none."""

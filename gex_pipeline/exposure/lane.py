@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from gex_pipeline.exposure.gaps import Lost
-from gex_pipeline.exposure.live import SILENT_AFTER_S, Image, asof_ns
+from gex_pipeline.exposure.live import SILENT_AFTER_S, Image, asof_ns, trading_date
 from gex_pipeline.exposure.underlying import Position, Underlying
 from gex_pipeline.market import sessions
 from gex_pipeline.market.events import Event, Gap, Heartbeat, OptionQuote
@@ -46,12 +46,15 @@ class Lane:
         self.events = 0
         self._open_ns = 0
         """End of the second that is not complete yet; 0 before the first event."""
+        self._date_until_ns = 0
+        """The next open of the market: what is received after it belongs to the next date."""
         self._restored: dict[str, Position] = {}
 
     def resume(self, images: list[Image], recorded_ns: int) -> None:
         """Go on from images and from the newest recorded second (0: none), which is made again.
 
-        An underlying without an image makes the lane read its tape from the beginning.
+        An underlying without an image makes the lane read its tape from the beginning. Dates begin
+        where the tape passes their open, recorded or not.
         """
         for image in images:
             self.underlyings[image.symbol].restore(image)
@@ -71,6 +74,8 @@ class Lane:
                 self._lose(Lost(self.heard_ns or self.seen_ns, recv_ns, LOST), (epoch, event.seq))
             if recv_ns > self._open_ns:
                 yield from self._complete(recv_ns)
+            if recv_ns > self._date_until_ns:
+                self._roll(recv_ns - 1)
             self._apply(event, (epoch, event.seq))
 
     def preview(self, symbol: str, now_ns: int) -> Image | None:
@@ -140,7 +145,6 @@ class Lane:
                 if images:
                     yield Second(ts_ns, images)
         self._open_ns = last_ns + _NS
-        self._roll(recv_ns - 1)  # what is received at the open itself belongs to the second before
 
     def _images(self, ts_ns: int) -> tuple[Image, ...]:
         self._roll(ts_ns)
@@ -155,7 +159,9 @@ class Lane:
         return {self.tape: self.position} if self.position else {}
 
     def _roll(self, ts_ns: int) -> None:
-        for symbol, underlying in self.underlyings.items():
-            day = sessions.et_datetime(asof_ns(ts_ns, symbol)).date()
-            if day != underlying.day:
+        """Begin the trading date of a moment: at its open, for all underlyings at once."""
+        day = trading_date(ts_ns)
+        for underlying in self.underlyings.values():
+            if underlying.day is None or day > underlying.day:
                 underlying.roll(day)
+        self._date_until_ns = sessions.regular_open_ns(sessions.next_trading_day(day))

@@ -230,13 +230,18 @@ def _frozen(image: Image, chain: Chain) -> bool:
     return bool(changed_ns.size and changed_ns.max() <= limit_ns)
 
 
+def trading_date(market_ns: int) -> datetime.date:
+    """Return the trading date of figures at a market time: from its open to the next one."""
+    day = sessions.et_datetime(market_ns).date()
+    if not sessions.is_trading_day(day) or market_ns < sessions.regular_open_ns(day):
+        return sessions.previous_trading_day(day)
+    return day
+
+
 def asof_ns(market_ns: int, symbol: str) -> int:
     """Return the moment of figures at a market time: itself while options quote, else the close.
 
     Options quote from 09:30 New York to 16:15 (indexes, SPY, QQQ, IWM, DIA) or 16:00.
     """
     late = option_root(symbol).quote_close_late
-    day = sessions.et_datetime(market_ns).date()
-    if not sessions.is_trading_day(day) or market_ns < sessions.regular_open_ns(day):
-        return sessions.quote_close_ns(sessions.previous_trading_day(day), late=late)
-    return min(market_ns, sessions.quote_close_ns(day, late=late))
+    return min(market_ns, sessions.quote_close_ns(trading_date(market_ns), late=late))

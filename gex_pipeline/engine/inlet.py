@@ -1,0 +1,58 @@
+"""The inlet of a lane: its tape from the hot store, what that no longer has from the backlog."""
+
+import threading
+from collections.abc import Iterator
+from typing import Final
+
+from gex_pipeline.engine.backlog import Backlog
+from gex_pipeline.exposure.lane import Lane, Second
+from gex_pipeline.hot.frame import Position
+from gex_pipeline.hot.tape import TapeReader
+
+_FRAMES: Final = 64
+"""Read at a time; between two reads previews have their turn."""
+
+
+class Inlet:
+    """Brings one tape's events to its lane, each once and in order."""
+
+    def __init__(
+        self, lane: Lane, tape: TapeReader, backlog: Backlog | None, *, whole: bool
+    ) -> None:
+        """Prepare an inlet.
+
+        `whole`: a lane without a position begins with the tape's very first event, wherever it
+        lies, and not with the first that the hot store has. It is so where no chain of any of its
+        underlyings is known; of a symbol that is new nothing lies further back.
+        """
+        self.lane = lane
+        self.holes = 0
+        """Times that events were missing which nobody holds."""
+        self._tape, self._backlog = tape, backlog
+        self._whole = whole
+
+    def read(self, stop: threading.Event) -> Iterator[Iterator[Second]]:
+        """Yield the seconds that each of the next frames completes; nothing: all is read."""
+        position = self.lane.position
+        after = Position(*position) if position else None
+        for frame in self._tape.read(after, _FRAMES):
+            yield from self._missing(frame.first_seq, stop)
+            if stop.is_set():
+                return
+            yield self.lane.take(frame.epoch, frame.events)
+
+    def _missing(self, before_seq: int, stop: threading.Event) -> Iterator[Iterator[Second]]:
+        last = self._last_seq(before_seq)
+        if last + 1 == before_seq:
+            return
+        for epoch, events in self._backlog.between(last, before_seq) if self._backlog else ():
+            if stop.is_set():
+                return
+            yield self.lane.take(epoch, events)
+        self.holes += self._last_seq(before_seq) + 1 < before_seq
+
+    def _last_seq(self, before_seq: int) -> int:
+        """Return the number after which reading goes on, where that is before another one."""
+        if self.lane.position:
+            return self.lane.position[1]
+        return 0 if self._whole and self._backlog else before_seq - 1
