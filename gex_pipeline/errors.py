@@ -34,11 +34,13 @@ GexError
    ├─ CodecError           bytes that are not one of our events
    ├─ FrameError           bytes that are not one of our frames
    ├─ ConventionError      no convention, scope or setting of that name
+   ├─ NoLakeError          a folder without a lake
+   ├─ NoTableError         a table that the lake does not have
    ├─ BenchError           the benches are not installed
    └─ SettingsError        environment that does not make valid settings
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 class GexError(Exception):
@@ -348,6 +350,25 @@ class QueryError(InputError):
             f"The lake cannot answer this: {reason}. It takes one SELECT over its tables, as in:"  # noqa: S608 # an example for a person
             ' gex sql "select count(*) from trades"'
         )
+
+
+class NoLakeError(InputError):
+    """A folder without a lake in it."""
+
+    def __init__(self, root: str, simulated: str | None) -> None:
+        cure = (
+            f"The simulated one is in {simulated}."
+            if simulated
+            else "Name the folder that holds lake/: GEX_DATA_DIR, or its sim/ for a simulated run."
+        )
+        super().__init__(f"There is no lake in {root}. {cure}")
+
+
+class NoTableError(InputError):
+    """A table that the lake does not have."""
+
+    def __init__(self, name: str, tables: Iterable[str]) -> None:
+        super().__init__(f"The lake has no table {name}. It has {', '.join(tables)}.")
 
 
 class StartError(InputError):

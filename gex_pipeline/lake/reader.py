@@ -7,13 +7,14 @@ and named in the answer and in `_damaged`. Nothing can be written, no other file
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import duckdb
 import msgspec
+import polars as pl
 
 from gex_pipeline.errors import LakeDamagedError, QueryError
 from gex_pipeline.lake.columns import quoted
@@ -31,6 +32,8 @@ BATCH_ROWS: Final = 10_000
 HELD_ROWS: Final = 50_000
 """Rows that are at hand before the first is given out: until then all can be asked again."""
 
+_Begin = Callable[[duckdb.DuckDBPyConnection, str], Any]
+"""Starts a statement and returns its answer, or the first of it."""
 _EXPLAIN: Final = re.compile(r"\s*explain(\s+analyze\b|\s*\([^)]*\))?", re.IGNORECASE)
 _CATALOGUE: Final = re.compile(
     r"\b(show|describe|summarize|information_schema|duckdb_\w+|pg_\w+|sqlite_master|query\w*)\b",
@@ -98,6 +101,16 @@ def query(paths: LakePaths, sql: str, *, checked: bool = False) -> Answer:
         return Answer(stream.columns, rows, stream.damaged)
 
 
+def frame_of(paths: LakePaths, sql: str) -> tuple[pl.DataFrame, tuple[Damage, ...]]:
+    """Return the answer to one SELECT as a frame, and what could not be read.
+
+    Raises:
+        QueryError, LakeError: as `query`.
+    """
+    with _opened(paths, sql, _as_frame) as (_, asked):
+        return asked.first, asked.missing
+
+
 @contextmanager
 def answering(paths: LakePaths, sql: str, *, checked: bool = False) -> Iterator[Stream]:
     """Give the answer as a stream of rows.
@@ -106,24 +119,24 @@ def answering(paths: LakePaths, sql: str, *, checked: bool = False) -> Iterator[
         QueryError, LakeError: as `query`.
         LakeDamagedError: while the rows are read: damage was met after some were given out.
     """
-    with _opened(paths, sql, checked=checked) as (connection, asked):
+    with _opened(paths, sql, _first_rows, checked=checked) as (connection, asked):
         names = tuple(str(column[0]) for column in connection.description or ())
         yield Stream(names, asked.missing, _batches(connection, asked))
 
 
 class _Asked(msgspec.Struct, frozen=True):
-    """A statement that runs, what it reads, and its first rows."""
+    """A statement that runs, what it reads, and what it has given so far."""
 
     files: list[LakeFile]
     missing: tuple[Damage, ...]
-    first: list[tuple[Any, ...]]
+    first: Any
 
 
 @contextmanager
 def _opened(
-    paths: LakePaths, sql: str, *, checked: bool
+    paths: LakePaths, sql: str, begin: _Begin, *, checked: bool = False
 ) -> Iterator[tuple[duckdb.DuckDBPyConnection, _Asked]]:
-    """Give a connection in which the statement runs, after as many attempts as it takes."""
+    """Give a connection in which the statement has begun, after as many attempts as it takes."""
     tables, found = _named(sql), tuple[Damage, ...]()
     for attempt in range(1, ATTEMPTS + 1):
         seen = look(paths)
@@ -137,7 +150,8 @@ def _opened(
         with duckdb.connect(":memory:") as connection:
             try:
                 _prepare(connection, seen, tables, missing)
-                first = _begin(connection, sql)
+                _check(connection, sql)
+                first = begin(connection, sql)
             except duckdb.Error as error:
                 tables, worse = _cure(error, tables, files)
                 found = united(found, worse)
@@ -181,9 +195,13 @@ def _prepare(
     connection.execute("SET lock_configuration = true")
 
 
-def _begin(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[Any, ...]]:
-    _check(connection, sql)
+def _first_rows(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[Any, ...]]:
     return connection.execute(sql).fetchmany(HELD_ROWS)
+
+
+def _as_frame(connection: duckdb.DuckDBPyConnection, sql: str) -> pl.DataFrame:
+    frame: pl.DataFrame = connection.sql(sql).pl()
+    return frame
 
 
 def _batches(
