@@ -1,18 +1,15 @@
 """Damaged files: missing, cut short or altered. A reader names them; it never skips in silence."""
 
 import datetime
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gex_pipeline.lake.durable import checksum
 from gex_pipeline.lake.files import LakeFile
-
-_BLOCK: Final = 1 << 20
 
 
 class Damage(msgspec.Struct, frozen=True):
@@ -71,19 +68,15 @@ def _absent(file: LakeFile) -> str | None:
 def _altered(file: LakeFile) -> str | None:
     try:
         if file.checksum is not None:
-            return None if _crc(file.path) == file.checksum else "has other bytes than were written"
+            return (
+                None
+                if checksum(file.path) == file.checksum
+                else "has other bytes than were written"
+            )
         rows = _rows_read(file.path)
     except (OSError, pa.ArrowException) as error:
         return f"cannot be read ({str(error).splitlines()[0]})"
     return None if rows == file.rows else f"has {rows} rows and had {file.rows}"
-
-
-def _crc(path: Path) -> int:
-    crc = 0
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            crc = zlib.crc32(block, crc)
-    return crc
 
 
 def _rows_read(path: Path) -> int:

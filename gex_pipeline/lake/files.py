@@ -60,7 +60,7 @@ def _of_part(paths: LakePaths, part: Part) -> Iterator[LakeFile]:
             tape=part.tape,
             rows=rows,
             schema=part.schema,
-            checksum=getattr(part, "checksums", {}).get(table),
+            checksum=part.checksums.get(table),
         )
 
 
@@ -75,7 +75,7 @@ def _of_manifest(paths: LakePaths, manifest: Manifest) -> Iterator[LakeFile]:
             rows=file.rows,
             schema=manifest.schema,
             bytes=file.bytes,
-            checksum=getattr(file, "checksum", 0) or None,
+            checksum=file.checksum or None,
         )
 
 

@@ -40,6 +40,7 @@ _CATALOGUE: Final = re.compile(
     re.IGNORECASE,
 )
 """Words of statements that look at tables without naming them."""
+_DECODING: Final = re.compile("parquet|unicode|decompress", re.IGNORECASE)
 _STATEMENTS: Final = (
     duckdb.ParserException,
     duckdb.BinderException,
@@ -236,9 +237,16 @@ def _named(sql: str) -> tuple[str, ...]:
 
 
 def _of_a_file(error: duckdb.Error) -> bool:
-    """Return whether a file, rather than the statement, may be the cause."""
-    told = str(error).lower()
-    return isinstance(error, duckdb.IOException | duckdb.InternalException) or "parquet" in told
+    """Return whether a file, rather than the statement, may be the cause.
+
+    Of altered bytes DuckDB says so in its reader's or decoder's own words, often as a plain Error.
+    """
+    broad = (duckdb.IOException, duckdb.InternalException, duckdb.SerializationException)
+    return (
+        type(error) is duckdb.Error
+        or isinstance(error, broad)
+        or bool(_DECODING.search(str(error)))
+    )
 
 
 def _listed(found: Iterable[Damage], files: Iterable[LakeFile]) -> tuple[Damage, ...]:

@@ -26,7 +26,7 @@ def paths(tmp_path: Path) -> LakePaths:
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Monotonic time of the listing."""
     now = [1000.0]
-    monkeypatch.setattr(listing.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("gex_pipeline.lake.listing.time.monotonic", lambda: now[0])
     return now
 
 

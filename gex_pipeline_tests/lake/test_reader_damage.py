@@ -1,8 +1,10 @@
 """Row 33 of the fault matrix: a damaged file is left out and named; the rest answers."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
 from gex_pipeline.errors import LakeDamagedError
@@ -14,6 +16,7 @@ from gex_pipeline.lake.reader import answering, query
 from gex_pipeline_tests.lake.builders import FRIDAY, TAPE, add_part, finish_day
 
 ROWS = 2000
+Damaging = Callable[[Path], None]
 
 
 @pytest.fixture
@@ -53,7 +56,9 @@ def removed(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [cut, emptied, no_parquet, removed])
-def test_the_rest_answers_and_the_file_is_named(paths: LakePaths, second: Path, damage) -> None:  # type: ignore[no-untyped-def] # one of four
+def test_the_rest_answers_and_the_file_is_named(
+    paths: LakePaths, second: Path, damage: Damaging
+) -> None:
     """In the answer, and in the table `_damaged` beside the rows that it should have held."""
     damage(second)
 
@@ -65,7 +70,7 @@ def test_the_rest_answers_and_the_file_is_named(paths: LakePaths, second: Path, 
 
 
 @pytest.mark.parametrize("damage", [cut, removed])
-def test_other_tables_are_not_asked(paths: LakePaths, second: Path, damage) -> None:  # type: ignore[no-untyped-def] # one of four
+def test_other_tables_are_not_asked(paths: LakePaths, second: Path, damage: Damaging) -> None:
     """A query of quotes does not meet the damaged trades."""
     damage(second)
 
@@ -93,11 +98,12 @@ def test_damage_that_shows_late_ends_the_answer_loudly(
     """When rows are already out, the answer stops with the file's name; checked, it is whole."""
     monkeypatch.setattr(reader, "HELD_ROWS", 100)
     monkeypatch.setattr(reader, "BATCH_ROWS", 100)
-    monkeypatch.setattr(
-        reader, "_prepare", single_threaded(reader._prepare)
-    )  # the second file is read late
+    monkeypatch.setattr(reader, "_prepare", single_threaded(reader._prepare))
+    pq.write_table(pq.read_table(second), second, row_group_size=200)
+    told = pq.read_metadata(second).row_group(9).column(15)  # the last rows' conditions
     data = bytearray(second.read_bytes())
-    data[4:400] = b"\xff" * 396
+    start, size = told.dictionary_page_offset, told.total_compressed_size
+    data[start : start + size] = b"\xff" * size
     second.write_bytes(data)
     every = "select price, conditions from trades"
 
@@ -107,11 +113,12 @@ def test_damage_that_shows_late_ends_the_answer_loudly(
     assert len(query(paths, every, checked=True).rows) == ROWS
 
 
-def single_threaded(prepare):  # type: ignore[no-untyped-def] # as what it wraps
-    """Return what prepares a connection of one thread."""
+def single_threaded(prepare: Callable[..., None]) -> Callable[..., None]:
+    """Return what prepares a connection that reads on one thread, and not far ahead."""
 
     def prepared(connection: duckdb.DuckDBPyConnection, *rest: object) -> None:
         connection.execute("SET threads = 1")
+        connection.execute("SET streaming_buffer_size = '1KB'")
         prepare(connection, *rest)
 
     return prepared
