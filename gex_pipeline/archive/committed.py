@@ -13,9 +13,9 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from gex_pipeline.archive.holding import Holding
+from gex_pipeline.lake.files import files_of_node
 from gex_pipeline.lake.parts import Chain, Manifest, Part
 from gex_pipeline.lake.paths import LakePaths
-from gex_pipeline.lake.recording import files_of_node
 from gex_pipeline.market.arrays import Bools, Ints
 from gex_pipeline.quality.closing import Stage
 from gex_pipeline.quality.ledger import MINUTE_NS, SOURCE_TABLES, Entry
@@ -34,7 +34,7 @@ def read_committed(holding: Holding, paths: LakePaths, chain: Chain, date: datet
         holding.stage = _stage(node)
         holding.note_seqs(node.first, node.last, node.epoch)
         holding.lost += [(gap.first, gap.last) for gap in node.gaps]
-        _read_marks(holding, dict(files_of_node(paths, node)))
+        _read_marks(holding, {file.table: file.path for file in files_of_node(paths, node)})
     for node in nodes:
         _read_node(holding, paths, node)
         holding.doubtful += [
@@ -72,14 +72,14 @@ _MARKS: Final = {
 
 def _read_node(holding: Holding, paths: LakePaths, node: _Node) -> None:
     """Count a node's rows by minute, and its seqs, each of which must be there once."""
-    stage, told = _stage(node), _told_rows(node)
+    stage = _stage(node)
     seen: _Seen = np.zeros(node.last - node.first + 1, np.uint8)
-    for table, path in files_of_node(paths, node):
-        rows = _read_table(holding, table, path, seen, node.first)
+    for file in files_of_node(paths, node):
+        rows = _read_table(holding, file.table, file.path, seen, node.first)
         holding.events[stage] += rows
-        if rows != told[table]:
-            words = f"{path.name} has {rows} rows and should have {told[table]}"
-            holding.broken(stage, words, table=table, by=rows - told[table])
+        if rows != file.rows:
+            words = f"{file.path.name} has {rows} rows and should have {file.rows}"
+            holding.broken(stage, words, table=file.table, by=rows - file.rows)
     for first, last in _runs(seen == 0, node.first):
         holding.missing(stage, first, last)
     for first, last in _runs(seen > 1, node.first):
@@ -129,12 +129,6 @@ def _by_minute(stamps: Ints) -> Iterator[tuple[int, int]]:
     yield from zip(ordered[ends].tolist(), counts.tolist(), strict=True)
 
 
-def _told_rows(node: _Node) -> dict[str, int]:
-    if isinstance(node, Manifest):
-        return {file.table: file.rows for file in node.files}
-    return node.rows
-
-
 def _runs(mask: Bools, first: int) -> list[Span]:
     """Return the stretches where the mask holds, both ends in it."""
     places = np.flatnonzero(mask)
@@ -158,8 +152,8 @@ def _ts_of(paths: LakePaths, chain: Chain, seq: int) -> int | None:
     for node in chain.nodes:
         if not node.first <= seq <= node.last:
             continue
-        for _, path in files_of_node(paths, node):
-            scan = pl.scan_parquet(path, hive_partitioning=False).filter(pl.col("seq") == seq)
+        for file in files_of_node(paths, node):
+            scan = pl.scan_parquet(file.path, hive_partitioning=False).filter(pl.col("seq") == seq)
             found = scan.select("ts_recv_ns").collect()
             if len(found):
                 return int(found.item(0, 0))

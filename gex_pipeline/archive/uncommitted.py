@@ -4,13 +4,18 @@ import datetime
 import heapq
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import redis
 
 from gex_pipeline.archive.holding import Holding
-from gex_pipeline.hot.frame import FrameHeader, decode_frame, read_header
+from gex_pipeline.errors import HotStoreError
+from gex_pipeline.hot.connect import UNREACHABLE
+from gex_pipeline.hot.frame import FrameHeader, decode_frame, position_of, read_header
+from gex_pipeline.hot.keys import Keys
 from gex_pipeline.hot.segment import spool_frames
+from gex_pipeline.hot.tape import FIELD
 from gex_pipeline.market.events import Event, Gap, LedgerCount
 from gex_pipeline.quality.closing import Stage
 from gex_pipeline.quality.ledger import TABLE_OF, Entry
@@ -23,6 +28,8 @@ HotFrames = Callable[[str, int], Iterable[bytes]]
 _SPOOL, _TAPE = 0, 1
 _Found = tuple[int, int, FrameHeader, bytes]
 _CHECKSUM: Final = slice(4, 8)
+_ENTRIES: Final = 200
+"""Of the tape in one reply."""
 _REMEMBERED: Final = 10_000
 """Frames of the spool whose checksums are kept until the tape's come by."""
 
@@ -114,6 +121,32 @@ class _Walk:
             holding.note_gap(mark, event.cause, seqs, event.ts_from_ns)
         elif table := TABLE_OF.get(type(event)):
             holding.tails.open.add(table, event.ts_recv_ns)
+
+
+def hot_frames(store: redis.Redis, keys: Keys) -> HotFrames:
+    """Return what reads the frames of a tape in the hot store.
+
+    Raises, when it reads:
+        HotStoreError: the server went away.
+    """
+
+    def frames(tape: str, seq: int) -> Iterator[bytes]:
+        position = "-"
+        try:
+            while entries := _entries(store, keys.tape(tape), position):
+                for entry_id, fields in entries:
+                    position = f"({entry_id.decode()}"
+                    if position_of(entry_id).seq > seq:
+                        yield fields[FIELD]
+        except UNREACHABLE as error:
+            raise HotStoreError("The hot store went away", "Run it again.") from error
+
+    return frames
+
+
+def _entries(store: redis.Redis, key: str, after: str) -> list[tuple[bytes, dict[bytes, bytes]]]:
+    found: Any = store.xrange(key, min=after, count=_ENTRIES)
+    return list(found)
 
 
 def _merged(tape: str, cursor: int, spool: Path, hot: HotFrames | None) -> Iterator[_Found]:

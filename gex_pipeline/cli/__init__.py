@@ -11,6 +11,9 @@ COMMANDS: Final = {
     "engine": LazyCommand("gex_pipeline.cli.engine", "engine", "Exposure from the live tape."),
     "levels": LazyCommand("gex_pipeline.cli.levels", "levels", "Exposure and levels of a chain."),
     "sql": LazyCommand("gex_pipeline.cli.sql", "sql", "One query over the committed data."),
+    "verify": LazyCommand(
+        "gex_pipeline.cli.verify", "verify_date", "Close the ledger of a session date."
+    ),
     "stream": LazyCommand("gex_pipeline.cli.stream", "stream", "Stream market data onto the tape."),
     "simulate": LazyCommand(
         "gex_pipeline.cli.simulate", "simulate", "Run a simulated market that speaks Schwab."

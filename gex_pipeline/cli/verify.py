@@ -2,15 +2,13 @@
 
 import datetime
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from typing import Final
 
 import click
 import msgspec
 import redis
 
-from gex_pipeline.archive.tape import HotSource
-from gex_pipeline.archive.uncommitted import HotFrames
+from gex_pipeline.archive.uncommitted import hot_frames
 from gex_pipeline.archive.verify import Places, Report, TableCount, newest_date, verify
 from gex_pipeline.cli.environment import service_settings
 from gex_pipeline.errors import InputError, UnavailableError
@@ -22,6 +20,8 @@ from gex_pipeline.market.sessions import et_datetime
 from gex_pipeline.quality.closing import Break
 from gex_pipeline.settings import Origin, Settings, origin_of
 
+NOWHERE: Final = "redis://127.0.0.1:1"
+"""Address at which nobody answers."""
 SHOWN: Final = 10
 """Breaks that the text shows."""
 
@@ -48,7 +48,8 @@ def verify_date(ctx: click.Context, *, date: datetime.datetime | None, as_json: 
     """
     settings = service_settings(strict=False)
     origin = origin_of(settings)
-    with _places(settings, origin) as places:
+    with connect(_address(settings, origin)) as store:
+        places = _places(origin, store if _answers(store) else None)
         day = date.date() if date is not None else newest_date(places)
         if day is None:
             raise InputError(f"Nothing is held in {origin.root}. Start everything: gex up")
@@ -63,15 +64,73 @@ def verify_date(ctx: click.Context, *, date: datetime.datetime | None, as_json: 
     ctx.exit(0 if report.closes else 1)
 
 
-@contextmanager
-def _places(settings: Settings, origin: Origin) -> Iterator[Places]:
-    """Give the places of a root; the hot store too, if one answers."""
-    root, given = origin.root, settings.gex_redis_url
-    places = Places(LakePaths(root), root / "spool", root / "capture")
+def _address(settings: Settings, origin: Origin) -> str:
+    """Return where the hot store is, or would be."""
+    given = settings.gex_redis_url
     try:
-        with connect(hot_url(given.reveal() if given else None, root)) as store:
-            store.ping()
-            hot = _frames(HotSource(store, Keys(prefix=origin.prefix), root / "spool"))
-            yield msgspec.structs.replace(places, hot=hot)
-    except (UnavailableError, *UNREACHABLE):
-        yield places
+        return hot_url(given.reveal() if given else None, origin.root)
+    except UnavailableError:
+        return NOWHERE
+
+
+def _answers(store: redis.Redis) -> bool:
+    try:
+        return bool(store.ping())
+    except UNREACHABLE:
+        return False
+
+
+def _places(origin: Origin, store: redis.Redis | None) -> Places:
+    root = origin.root
+    hot = None if store is None else hot_frames(store, Keys(prefix=origin.prefix))
+    return Places(LakePaths(root), root / "spool", root / "capture", hot)
+
+
+def _lines(report: Report, mode: str) -> Iterator[str]:
+    note = " (SIMULATED)" if mode == "simulated" else ""
+    yield f"{report.date}{note}: {'closes' if report.closes else 'DOES NOT CLOSE'}"
+    if report.first_break is not None:
+        yield f"first: {_words(report.first_break)}"
+        yield from (f"       {_words(each)}" for each in report.breaks[1:SHOWN])
+        if report.breaks_found > SHOWN:
+            yield f"       and {report.breaks_found - SHOWN:,} more"
+    yield ""
+    yield from _table(report.tables)
+    yield ""
+    yield f"capture: {_capture(report)}"
+    yield f"hot store: {'read' if report.hot else 'absent'}"
+    for tape in report.tapes:
+        places = ", ".join(f"{count:,} in {place}" for place, count in tape.events.items())
+        yield f"{tape.tape}: {tape.first_seq:,} to {tape.last_seq:,}, {places}, {tape.lost:,} lost"
+        gaps = ", ".join(f"{count} {cause}" for cause, count in sorted(tape.gaps.items()))
+        yield from [f"  gaps: {gaps}"] * bool(gaps)
+        for each in tape.unsettled:
+            behind = "its owner was killed" if each.before_seq else "its owner is at work"
+            counted = ", ".join(f"{n:,} {table}" for table, n in sorted(each.events.items()))
+            yield f"  behind seq {each.after_seq:,} not settled, {behind}: {counted}"
+    yield from (f"inside a gap: {_words(each)}" for each in report.inside_gaps[:SHOWN])
+
+
+def _table(lines: Iterable[TableCount]) -> Iterator[str]:
+    heads = ("received", "written", "conflated", "rejected", "rows")
+    yield f"{'tape':<16}{'table':<15}" + "".join(f"{head:>13}" for head in heads)
+    for line in lines:
+        counts = (line.received, line.written, line.conflated, line.rejected, line.rows)
+        reasons = ", ".join(f"{reason} {n:,}" for reason, n in sorted(line.reasons.items()))
+        row = f"{line.tape:<16}{line.table or '-':<15}" + "".join(f"{n:>13,}" for n in counts)
+        yield f"{row}  {reasons}".rstrip()
+
+
+def _capture(report: Report) -> str:
+    if report.capture == "absent":
+        return "absent"
+    frames = f"{report.capture_frames:,} frames"
+    return f"{report.capture}, {frames}, compared in {report.capture_minutes:,} minutes"
+
+
+def _words(each: Break) -> str:
+    when = "" if each.minute_ns is None else f" {et_datetime(each.minute_ns):%H:%M} New York"
+    seqs = "" if each.first_seq is None else f", seq {each.first_seq:,}"
+    to = "" if each.last_seq in (None, each.first_seq) else f" to {each.last_seq:,}"
+    place = " ".join(part for part in (each.stage, each.tape, each.table) if part)
+    return f"{place}{when}: {each.words} ({each.by:+,}{seqs}{to})"
