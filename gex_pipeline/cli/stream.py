@@ -153,7 +153,9 @@ def wiring(settings: Settings, origin: Origin, plan: Plan, *, record: bool | Non
         ticks_mb=settings.gex_hot_ticks_mb,
         record=chosen[0],
         capture_keep_gb=keep_gb or (SIMULATED_GB if simulated else REAL_GB),
+        disk_alert_percent=settings.gex_disk_alert_percent,
         disk_stop_percent=settings.gex_disk_stop_percent,
+        spool_retention_days=settings.gex_spool_retention_days,
     )
 
 

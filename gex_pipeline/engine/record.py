@@ -24,11 +24,12 @@ from gex_pipeline.hot.keys import Keys
 from gex_pipeline.hot.sender import Sender
 from gex_pipeline.hot.spool import Spool
 from gex_pipeline.hot.tape import FIELD, floor_of
+from gex_pipeline.hot.telling import tell_holes
 from gex_pipeline.lake.parts import Chain, read_chain, sync_chain
 from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.lake.recording import recorded
 from gex_pipeline.market import sessions
-from gex_pipeline.market.events import ChainImage, Event
+from gex_pipeline.market.events import ChainImage, Event, Gap
 from gex_pipeline.market.tables import CHAIN_1M
 
 TAPE_SOURCE: Final = "gex"
@@ -83,6 +84,7 @@ class Recorder:
             self.tape,
             floor_seq=max(newest.seq, archived.cursor),
             floor_epoch=max(newest.epoch, archived.epoch),
+            archived_seq=archived.cursor,
         )
         newest_of = (
             _newest(_spooled(self._spool, _TAIL)),
@@ -91,7 +93,14 @@ class Recorder:
         )
         self.recorded_ns, self._written = max(newest_of)
         """The newest second on the tape, 0: none; and how many of its events are there."""
-        self._sender = Sender(store, keys, self._spool, publish=False, cursor=self._archived)
+        self._sender = Sender(
+            store,
+            keys,
+            self._spool,
+            publish=False,
+            cursor=self._archived,
+            folded=lambda: self._sender.position,  # nobody folds it
+        )
 
     def write(self, ts_ns: int, events: Sequence[Event]) -> None:
         """Spool a second, or what the tape lacks of it."""
@@ -99,6 +108,7 @@ class Recorder:
             return
         if ts_ns > self.recorded_ns:
             self.recorded_ns, self._written = ts_ns, 0
+            tell_holes(self._spool, ts_ns, sessions.session_date(ts_ns, self._calendar))
         day = sessions.session_date(ts_ns, self._calendar)
         for batch in _batches(events[self._written :]):
             self._spool.append(batch, day)
@@ -172,7 +182,7 @@ def _batches(events: Sequence[Event]) -> Iterator[Sequence[Event]]:
 
 def _newest(events: Iterable[Event]) -> tuple[int, int]:
     """Return the newest second of some events at a tape's end, and how many of them are its."""
-    stamps = [event.ts_recv_ns for event in events]
+    stamps = [event.ts_recv_ns for event in events if not isinstance(event, Gap)]
     return (stamps[-1], stamps.count(stamps[-1])) if stamps else (0, 0)
 
 

@@ -6,10 +6,17 @@ Frames carry one, and so does each entry of `ticks:` and `options:` in its field
 import threading
 from collections.abc import Sequence
 
+import msgspec
 import zstandard
 
 from gex_pipeline.errors import CodecError
-from gex_pipeline.market.codec import decode_events, encode_events
+from gex_pipeline.market.codec import (
+    EventHead,
+    decode_events,
+    encode_events,
+    join_events,
+    split_events,
+)
 from gex_pipeline.market.events import Event
 
 BATCH_FIELD = b"e"
@@ -46,18 +53,27 @@ def pack_batch(data: bytes, count: int) -> bytes:
     return _coders.compressor.compress(data) if count > COMPRESS_ABOVE else data
 
 
+def pack_parts(parts: Sequence[msgspec.Raw]) -> bytes:
+    """Return the bytes of a batch of events that were encoded already."""
+    return pack_batch(join_events(parts), len(parts))
+
+
 def unpack_events(data: bytes) -> list[Event]:
     """Return the events of a batch.
 
     Raises:
         CodecError: other bytes, or events of another schema version.
     """
-    if not data.startswith(_ZSTD_MAGIC):
-        return decode_events(data)
-    try:
-        return decode_events(_coders.decompressor.decompress(data, max_output_size=_MAX_SIZE))
-    except zstandard.ZstdError as error:
-        raise CodecError(f"their compression is not ours: {error}") from error
+    return decode_events(plain_batch(data))
+
+
+def unpack_parts(data: bytes) -> tuple[list[EventHead], list[msgspec.Raw]]:
+    """Return the heads of a batch's events, and their bytes.
+
+    Raises:
+        CodecError: other bytes, or events of another schema version.
+    """
+    return split_events(plain_batch(data))
 
 
 def plain_batch(data: bytes) -> bytes:

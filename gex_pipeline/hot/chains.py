@@ -9,13 +9,18 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 import pyarrow as pa
+import redis
 
 from gex_pipeline.errors import CodecError
 from gex_pipeline.exposure.gaps import Lost
 from gex_pipeline.exposure.live import Image, Rows, Spot, Window, lay_out
+from gex_pipeline.hot.frame import Position
+from gex_pipeline.hot.keys import Keys
 
 VERSION: Final = 1
 _HEAD: Final = b"gex.chain"
+_HEAD_BYTES: Final = 1 << 16
+"""Of a chain's first bytes, in which its schema and its positions are."""
 _COMPRESSED: Final = pa.ipc.IpcWriteOptions(compression="zstd")
 """A third less than lz4, which is not faster to write; reading 27,000 rows takes 2 ms, not 1."""
 
@@ -86,7 +91,19 @@ def chain_positions(data: bytes) -> dict[str, tuple[int, int]]:
     Raises:
         CodecError: as `decode_image`.
     """
-    return _open(data)[0].positions
+    try:
+        with pa.ipc.open_stream(data) as reader:
+            return _head(reader.schema).positions
+    except (pa.ArrowException, OSError) as error:
+        raise CodecError(f"no chain of the hot store: {error}") from error
+
+
+def folded_through(client: redis.Redis, keys: Keys, tape: str) -> Position | None:
+    """Return the position of a tape that every stored chain includes, None if none has it."""
+    names = client.scan_iter(match=keys.chain("*").replace("{*}", "{?*}"), count=1000)
+    heads: list[Any] = [client.getrange(name, 0, _HEAD_BYTES) for name in names]
+    positions = [chain_positions(head) for head in heads if head]
+    return min((Position(*found[tape]) for found in positions if tape in found), default=None)
 
 
 def _open(data: bytes) -> tuple[_Head, Any]:
@@ -94,12 +111,19 @@ def _open(data: bytes) -> tuple[_Head, Any]:
     try:
         with pa.ipc.open_stream(data) as reader:
             table = reader.read_all()
-        head = msgspec.json.decode(table.schema.metadata[_HEAD], type=_Head)
-    except (pa.ArrowException, OSError, KeyError, TypeError, msgspec.DecodeError) as error:
+    except (pa.ArrowException, OSError) as error:
+        raise CodecError(f"no chain of the hot store: {error}") from error
+    return _head(table.schema), table
+
+
+def _head(schema: Any) -> _Head:
+    try:
+        head = msgspec.json.decode(schema.metadata[_HEAD], type=_Head)
+    except (KeyError, TypeError, msgspec.DecodeError) as error:
         raise CodecError(f"no chain of the hot store: {error}") from error
     if head.version != VERSION:
         raise CodecError(f"chain version {head.version}, and this is {VERSION}")
-    return head, table
+    return head
 
 
 def _rows(table: Any) -> Rows:

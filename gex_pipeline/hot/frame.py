@@ -24,7 +24,9 @@ MAGIC = b"\xf7GX1"
 
 _HEADER = struct.Struct("<4sIIHBBQQI")
 HEADER_SIZE = _HEADER.size
+_CRC = struct.Struct("<I")
 _CHECKED_FROM = 8
+_LAST_DAY = datetime.date.max.toordinal()
 _CRC_SEED = 0x67657831
 _FORMAT = 1
 
@@ -130,23 +132,31 @@ def read_header(data: bytes | memoryview, start: int = 0) -> FrameHeader | None:
 
     None: no whole, undamaged frame starts there.
     """
+    header = claimed_header(data, start)
+    if header is None:
+        return None
+    (crc,) = _CRC.unpack_from(data, start + len(MAGIC))
+    checked = memoryview(data)[start + _CHECKED_FROM : start + header.size]
+    return header if zlib.crc32(checked, _CRC_SEED) == crc else None
+
+
+def claimed_header(data: bytes | memoryview, start: int = 0) -> FrameHeader | None:
+    """Return what says of itself that it is a whole frame; its checksum may be wrong."""
     if len(data) - start < HEADER_SIZE:
         return None
-    magic, crc, payload_size, count, form, tape_size, epoch, first, day = _HEADER.unpack_from(
+    magic, _, payload_size, count, form, tape_size, epoch, first, day = _HEADER.unpack_from(
         data, start
     )
     tape_end = start + HEADER_SIZE + tape_size
     end = tape_end + payload_size
     if (
         (magic, form) != (MAGIC, _FORMAT)
-        or not (count and payload_size and day and tape_size)
+        or not (count and payload_size and 0 < day <= _LAST_DAY and tape_size)
         or end > len(data)
     ):
         return None
-    if zlib.crc32(memoryview(data)[start + _CHECKED_FROM : end], _CRC_SEED) != crc:
-        return None
     return FrameHeader(
-        bytes(data[start + HEADER_SIZE : tape_end]).decode(),
+        bytes(data[start + HEADER_SIZE : tape_end]).decode(errors="replace"),
         epoch,
         first,
         first + count - 1,

@@ -1,14 +1,20 @@
-"""What the sender writes beside the tape: newest values, ticks, option quotes, books, messages."""
+"""What the sender writes beside the tape: newest values, ticks, option quotes, books, messages.
+
+Options are most of a tape, so they pass as the bytes that they are in the frame. The channels are
+live: what is older than `PUBLISH_WITHIN_NS` when its turn comes, after an outage, is counted and
+not published. Keys do not depend on that: they end as if all had come in time.
+"""
 
 import datetime
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+import msgspec
 import redis
 
 from gex_pipeline.errors import CodecError
-from gex_pipeline.hot.batch import BATCH_FIELD, pack_events
-from gex_pipeline.hot.frame import Frame
+from gex_pipeline.hot.batch import BATCH_FIELD, pack_parts, unpack_parts
+from gex_pipeline.hot.frame import FrameHeader
 from gex_pipeline.hot.keys import MARKET_TTL_S, OPTIONS_TTL_S, Keys
 from gex_pipeline.hot.ticks import (
     Newest,
@@ -17,10 +23,24 @@ from gex_pipeline.hot.ticks import (
     option_tick_of,
     tick_of,
 )
-from gex_pipeline.market.codec import decode_json, encode_json
-from gex_pipeline.market.events import BookUpdate, Event, OptionQuote, Quote, Trade
+from gex_pipeline.market.codec import (
+    EventHead,
+    decode_event,
+    decode_json,
+    encode_events,
+    encode_json,
+    split_events,
+)
+from gex_pipeline.market.events import BookUpdate, Event, OptionQuote, Quote, Trade, tag_of
 
-OPTIONS_KEPT_MS = 5 * 60 * 1000
+OPTIONS_KEPT_MS: Final = 5 * 60 * 1000
+PUBLISH_WITHIN_NS: Final = 10 * 1_000_000_000
+"""Of market time, behind the newest event spooled."""
+
+Command = tuple[Any, ...]
+
+_OPTION, _TRADE = tag_of(OptionQuote), tag_of(Trade)
+_QUOTE, _BOOK = tag_of(Quote), tag_of(BookUpdate)
 
 
 class Packed(NamedTuple):
@@ -30,6 +50,24 @@ class Packed(NamedTuple):
     newest_ns: int
     """The latest receipt in it."""
     last_seq: int
+
+
+class _Batch(msgspec.Struct, gc=False):
+    """Events of one stream: their bytes, and the head of the last."""
+
+    parts: list[msgspec.Raw]
+    newest: EventHead
+
+
+class _Draft(msgspec.Struct):
+    """What a run of frames brings, by symbol."""
+
+    messages: list[Command] = []
+    ticks: dict[str, _Batch] = {}
+    latest: dict[str, dict[str, msgspec.Raw]] = {}
+    """By symbol and kind, the newest trade and quote."""
+    options: dict[str, _Batch] = {}
+    books: dict[str, BookUpdate] = {}
 
 
 class Projection:
@@ -49,43 +87,48 @@ class Projection:
         self._session_date: Any = None
         self.published_through = 0
         """Seq up to which messages were published: a replay publishes none twice."""
+        self.unpublished = 0
+        """Messages that were too old to publish."""
+        self.errors = 0
+        """Keys that could not be read: they hold something else."""
 
-    def add(self, pipe: Any, frames: Sequence[Frame]) -> None:
-        """Queue the commands that bring the keys up to the frames."""
-        for frame in frames:
-            self.note_session(frame.session_date, frame.events[0].ts_recv_ns)
-        self.add_events(pipe, (event for frame in frames for event in frame.events))
+    def commands(
+        self, frames: Sequence[tuple[FrameHeader, bytes]], newest_ns: int
+    ) -> list[Command]:
+        """Return the commands that bring the keys up to the frames; the newest event is that old.
+
+        Raises:
+            redis.ConnectionError: the store does not say what it knows of a symbol.
+        """
+        draft = _Draft()
+        fresh_ns = newest_ns - PUBLISH_WITHIN_NS
+        kept_ns = newest_ns - OPTIONS_KEPT_MS * 1_000_000
+        for header, data in frames:
+            heads, parts = unpack_parts(data[header.payload_start :])
+            self.note_session(header.session_date, heads[0].ts_recv_ns)
+            kept = draft.options if heads[-1].ts_recv_ns >= kept_ns else None
+            self._take(draft, heads, parts, fresh_ns, kept)
+        return [*draft.messages, *self._stored(draft)]
 
     def add_events(self, pipe: Any, events: Iterable[Event]) -> None:
-        """Queue the commands for events in the order of their tape."""
-        ticks: dict[str, list[Event]] = {}
-        options: dict[str, list[Event]] = {}
-        books: dict[str, BookUpdate] = {}
-        for event in events:
-            match event:
-                case OptionQuote():
-                    options.setdefault(event.underlying, []).append(event)
-                    self._publish_option(pipe, event)
-                case Trade() | Quote():
-                    ticks.setdefault(event.symbol, []).append(event)
-                    self._take_tick(pipe, event)
-                case BookUpdate(whole=True):
-                    books[event.symbol] = event
-                    self._publish_book(pipe, event)
-        self._store(pipe, ticks, books)
-        for symbol, quotes in options.items():
-            self.add_options(pipe, symbol, _packed(quotes))
+        """Queue the commands for events in the order of their tape, however old they are."""
+        draft = _Draft()
+        heads, parts = split_events(encode_events(list(events)))
+        self._take(draft, heads, parts, 0, draft.options)
+        for command in (*draft.messages, *self._stored(draft)):
+            pipe.execute_command(*command)
 
     def add_options(self, pipe: Any, symbol: str, quotes: Packed) -> None:
         """Queue the commands for quotes of one underlying's options."""
-        self._append(pipe, self._keys.options(symbol), quotes, OPTIONS_TTL_S, OPTIONS_KEPT_MS)
+        for command in self._options(symbol, quotes):
+            pipe.execute_command(*command)
 
     def note_session(self, session_date: datetime.date, first_ns: int) -> None:
         """Note the session date of what comes, and when its first event was received."""
         if session_date != self._session_date:
-            first = self._session_date is None
+            known = self._session_date is not None
             self._session_date = session_date
-            self._opened_ms = 0 if first else first_ns // 1_000_000
+            self._opened_ms = first_ns // 1_000_000 if known else 0
 
     def published(self, seq: int) -> None:
         """Note that the messages up to a seq are out."""
@@ -106,27 +149,74 @@ class Projection:
 
     # --- one event ----------------------------------------------------------------------------
 
-    def _take_tick(self, pipe: Any, event: Trade | Quote) -> None:
+    def _take(
+        self,
+        draft: _Draft,
+        heads: Sequence[EventHead],
+        parts: Sequence[msgspec.Raw],
+        fresh_ns: int,
+        options: dict[str, _Batch] | None,
+    ) -> None:
+        for head, part in zip(heads, parts, strict=True):
+            if head.kind == _OPTION:
+                if options is not None:
+                    _add(options, head.first_field, head, part)
+                if self._option_ticks and self._due(head, fresh_ns):
+                    self._publish_option(draft, part)
+            elif head.kind in (_TRADE, _QUOTE):
+                self._take_tick(draft, head, part, fresh_ns)
+            elif head.kind == _BOOK:
+                self._take_book(draft, head, part, fresh_ns)
+
+    def _due(self, head: EventHead, fresh_ns: int) -> bool:
+        """Return whether an event's message is to go out, and count those that come too late."""
+        if head.seq <= self.published_through:
+            return False
+        if head.ts_recv_ns < fresh_ns:
+            self.unpublished += 1
+            return False
+        return True
+
+    def _take_tick(self, draft: _Draft, head: EventHead, part: msgspec.Raw, fresh_ns: int) -> None:
+        _add(draft.ticks, head.symbol, head, part)
+        draft.latest.setdefault(head.symbol, {})[head.kind] = part
+        if self._due(head, fresh_ns):
+            event = decode_event(part)
+            if isinstance(event, Trade | Quote):
+                message = tick_of(event, self._renew(event), self._source)
+                self._publish(draft, self._keys.ticks_channel, message)
+
+    def _publish_option(self, draft: _Draft, part: msgspec.Raw) -> None:
+        event = decode_event(part)
+        if isinstance(event, OptionQuote) and event.streamed:
+            message = option_tick_of(event, self._source)
+            self._publish(draft, self._keys.ticks_channel, message)
+
+    def _take_book(self, draft: _Draft, head: EventHead, part: msgspec.Raw, fresh_ns: int) -> None:
+        event = decode_event(part)
+        if isinstance(event, BookUpdate) and event.whole:
+            draft.books[event.symbol] = event
+            if self._due(head, fresh_ns):
+                message = level2_of(event, self._source)
+                self._publish(draft, self._keys.level2_channel, message)
+
+    def _publish(self, draft: _Draft, channel: str, message: object) -> None:
+        draft.messages.append(("PUBLISH", channel, encode_message(message)))
+
+    def _renew(self, event: Trade | Quote) -> Newest:
+        """Return the newest values of a symbol with the event in them."""
         old = self._newest.get(event.symbol) or self._load(event.symbol)
         new = Newest(event, old.quote) if isinstance(event, Trade) else Newest(old.trade, event)
         self._newest[event.symbol] = new
-        if event.seq > self.published_through:
-            message = encode_message(tick_of(event, new, self._source))
-            pipe.publish(self._keys.ticks_channel, message)
-
-    def _publish_option(self, pipe: Any, event: OptionQuote) -> None:
-        if self._option_ticks and event.streamed and event.seq > self.published_through:
-            message = encode_message(option_tick_of(event, self._source))
-            pipe.publish(self._keys.ticks_channel, message)
-
-    def _publish_book(self, pipe: Any, event: BookUpdate) -> None:
-        if event.seq > self.published_through:
-            message = encode_message(level2_of(event, self._source))
-            pipe.publish(self._keys.level2_channel, message)
+        return new
 
     def _load(self, symbol: str) -> Newest:
         """Return what the store knows of a symbol that this process has not seen yet."""
-        stored: Any = self._client.hgetall(self._keys.last(symbol))
+        try:
+            stored: Any = self._client.hgetall(self._keys.last(symbol))
+        except redis.ResponseError:
+            self.errors += 1
+            return Newest()
         trade, quote = _event(stored.get(b"trade")), _event(stored.get(b"quote"))
         return Newest(
             trade if isinstance(trade, Trade) else None,
@@ -135,43 +225,64 @@ class Projection:
 
     # --- keys ---------------------------------------------------------------------------------
 
-    def _store(
-        self,
-        pipe: Any,
-        ticks: dict[str, list[Event]],
-        books: dict[str, BookUpdate],
-    ) -> None:
-        for symbol, events in ticks.items():
-            self._set_last(pipe, symbol)
-            self._append(pipe, self._keys.ticks(symbol), _packed(events), MARKET_TTL_S, None)
-        for symbol, book in books.items():
+    def _stored(self, draft: _Draft) -> list[Command]:
+        commands: list[Command] = []
+        for symbol, batch in draft.ticks.items():
+            commands += self._last(symbol, draft.latest[symbol].values())
+            commands += self._appended(self._keys.ticks(symbol), _packed(batch), MARKET_TTL_S)
+        for symbol, batch in draft.options.items():
+            commands += self._options(symbol, _packed(batch))
+        for symbol, book in draft.books.items():
             message = encode_message(level2_of(book, self._source))
-            pipe.set(self._keys.depth(symbol), message, ex=MARKET_TTL_S)
+            commands.append(("SET", self._keys.depth(symbol), message, "EX", MARKET_TTL_S))
+        return commands
 
-    def _set_last(self, pipe: Any, symbol: str) -> None:
+    def _last(self, symbol: str, latest: Iterable[msgspec.Raw]) -> list[Command]:
+        """Return what sets the newest values of a symbol."""
+        for event in map(decode_event, latest):
+            if isinstance(event, Trade | Quote):
+                self._renew(event)
         newest, name = self._newest[symbol], self._keys.last(symbol)
         events = {"trade": newest.trade, "quote": newest.quote}
-        pipe.hset(name, mapping={k: encode_json(v) for k, v in events.items() if v is not None})
-        pipe.expire(name, MARKET_TTL_S)
+        fields = [(k, encode_json(v)) for k, v in events.items() if v is not None]
+        pairs = [item for field in fields for item in field]
+        return [("HSET", name, *pairs), ("EXPIRE", name, MARKET_TTL_S)]
 
-    def _append(self, pipe: Any, name: str, batch: Packed, ttl_s: int, kept_ms: int | None) -> None:
+    def _options(self, symbol: str, quotes: Packed) -> list[Command]:
+        return self._appended(self._keys.options(symbol), quotes, OPTIONS_TTL_S, OPTIONS_KEPT_MS)
+
+    def _appended(
+        self, name: str, batch: Packed, ttl_s: int, kept_ms: int | None = None
+    ) -> list[Command]:
+        """Return what adds a batch to a stream, under an id above those that it has."""
         ms = self._ids[name] = max(batch.newest_ns // 1_000_000, self._id_of(name))
-        minid = None if kept_ms is None else f"{max(ms - kept_ms, 0)}-0"
-        fields = {BATCH_FIELD: batch.data}
-        pipe.xadd(name, fields, id=f"{ms}-{batch.last_seq}", minid=minid, approximate=True)
-        pipe.expire(name, ttl_s)
+        trim = () if kept_ms is None else ("MINID", "~", f"{max(ms - kept_ms, 0)}-0")
+        entry = (f"{ms}-{batch.last_seq}", BATCH_FIELD, batch.data)
+        return [("XADD", name, *trim, *entry), ("EXPIRE", name, ttl_s)]
 
     def _id_of(self, name: str) -> int:
         """Return the newest time in a stream: market time may step back, its ids may not."""
-        if name not in self._ids:
+        if name in self._ids:
+            return self._ids[name]
+        try:
             entries: Any = self._client.xrevrange(name, count=1)
-            self._ids[name] = int(entries[0][0].partition(b"-")[0]) if entries else 0
-        return self._ids[name]
+        except redis.ResponseError:
+            self.errors += 1
+            return 0
+        return int(entries[0][0].partition(b"-")[0]) if entries else 0
 
 
-def _packed(events: Sequence[Event]) -> Packed:
-    newest_ns = max(event.ts_recv_ns for event in events)
-    return Packed(pack_events(events), newest_ns, events[-1].seq)
+def _add(batches: dict[str, _Batch], name: str, head: EventHead, part: msgspec.Raw) -> None:
+    batch = batches.get(name)
+    if batch is None:
+        batches[name] = _Batch([part], head)
+    else:
+        batch.parts.append(part)
+        batch.newest = head
+
+
+def _packed(batch: _Batch) -> Packed:
+    return Packed(pack_parts(batch.parts), batch.newest.ts_recv_ns, batch.newest.seq)
 
 
 def _event(data: bytes | None) -> Event | None:

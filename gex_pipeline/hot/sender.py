@@ -2,43 +2,46 @@
 
 It keeps no state: after every connection it asks the server for its last id and goes on from
 there. Each transaction is a run of frames and all that is derived from them, whole or not at all.
+A server that refuses, for want of memory or of disk, is back-pressure: the spool is the queue.
 """
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import redis
 
-from gex_pipeline.errors import TapeError
-from gex_pipeline.hot.frame import FrameHeader, Position, decode_frame, read_header
+from gex_pipeline.errors import CodecError, TapeError
+from gex_pipeline.hot.follow import SpoolReader
+from gex_pipeline.hot.frame import FrameHeader, Position, claimed_header
+from gex_pipeline.hot.holes import without
 from gex_pipeline.hot.keys import Keys
-from gex_pipeline.hot.projection import Projection
-from gex_pipeline.hot.spool import Spool, SpoolReader
-from gex_pipeline.hot.tape import FIELD, RETRY_S, tape_end, trim
+from gex_pipeline.hot.pressure import Pressure, is_back_pressure
+from gex_pipeline.hot.projection import Command, Projection
+from gex_pipeline.hot.spool import Spool
+from gex_pipeline.hot.tape import FIELD, RETRY_S, held_ranges, tape_end, trim
+from gex_pipeline.hot.transact import Transaction
 
 WAIT_S = 0.25
 """Longest wait for a frame before `stop` is looked at."""
 DRAIN_S = 2.0
 """Time that a stop gives what is spooled already."""
-MEMORY_CHECK_S = 1.0
 TIDY_S = 60.0
-TRIM_ABOVE = 0.6
-HOLD_ABOVE = 0.8
-"""Share of the server's memory above which the tape waits in the spool."""
-
-Outcome = Literal["sent", "vanished"]
+TIDY_SOON_S = 1.0
+"""Between two clean-ups while the disk is nearly full."""
+POINTS: Final = ("sender.resynced", "sender.sending", "sender.sent", "sender.tidied")
 
 
-class SenderState(msgspec.Struct, frozen=True):
+class SenderState(msgspec.Struct, frozen=True, kw_only=True):
     """Counters of a sender, for the status of its service."""
 
     tape: str
     connected: bool
     held: bool
-    """The server's memory is short: the tape waits in the spool."""
+    """The server's memory is short, or it refuses: the tape waits in the spool."""
     sent_position: str
     unsent: int
     """Events spooled and not sent."""
@@ -50,11 +53,22 @@ class SenderState(msgspec.Struct, frozen=True):
     vanished: int
     """Times that the tape was gone from a living server."""
     damaged_bytes: int
-    """Of the spool, that no frame claims: their events are a hole of the tape."""
+    """Of the spool, that no frame claims: `holes` of the spool names their events."""
+    trimmed: int
+    """Entries that went for want of memory, behind every reader."""
     projection_errors: int
+    unpublished: int
+    """Messages that were too old to publish when their turn came."""
     turn_age_s: float
     """Since the loop last turned: more than a few seconds, and it hangs."""
     problem: str | None
+
+
+class _Run(NamedTuple):
+    """Frames that follow one another, and what is derived from them."""
+
+    frames: list[tuple[FrameHeader, bytes]]
+    derived: list[Command]
 
 
 class Sender:
@@ -72,41 +86,47 @@ class Sender:
         ticks_mb: int = 512,
         cursor: Callable[[], int] | None = None,
         folded: Callable[[], Position | None] | None = None,
+        retention_days: int | None = None,
     ) -> None:
-        """Prepare a sender; it connects in `run`.
+        """Prepare a sender; it connects in `run` or `pump`.
 
         With `publish` it keeps `last:`, `ticks:`, `options:`, `depth:` and the channels, naming
         `source` (default: of the tape's name). `cursor` gives the seq that the archive has
         committed for good: a tape that vanished starts again behind it, and segments up to it are
         deleted. `folded` gives the position that every reader has passed: where memory is short
-        the tape is trimmed up to it, archived or not.
+        the tape is trimmed up to it, archived or not. Segments more than `retention_days` older
+        than the tape go in any case.
         """
         self._client = client
         self._keys = keys
         self._key = keys.tape(spool.tape)
         self._spool = spool
         self._cursor = cursor
-        self._folded = folded
+        self._retention_days = retention_days
+        self._pressure = Pressure(client, self._trim_folded(folded))
+        source = source or spool.tape.partition(".")[0]
         self._projection = (
-            Projection(
-                client,
-                keys,
-                source or spool.tape.partition(".")[0],
-                option_ticks=option_ticks,
-                ticks_mb=ticks_mb,
-            )
+            Projection(client, keys, source, option_ticks=option_ticks, ticks_mb=ticks_mb)
             if publish
             else None
         )
+        self._beside = False
         self._reader: SpoolReader | None = None
+        self._next: _Run | None = None
         self._create = False
-        self._connected = self._held = False
+        self._connected = False
         self._problem: str | None = None
+        self._refusal: str | None = None
         self._sent = Position(0, 0)
-        self._memory_at = self._tidy_at = 0.0
+        self._tidy_at = 0.0
         self._turned_at = time.monotonic()
         self._frames = self._events = self._resyncs = self._repeats = 0
-        self._vanished = self._damaged = self._projection_errors = 0
+        self._vanished = self._damaged = self._trimmed = self._projection_errors = 0
+
+    @property
+    def position(self) -> Position:
+        """After the newest event that the server has."""
+        return self._sent
 
     def run(self, stop: threading.Event) -> None:
         """Send until `stop` is set, then what is spooled by then; wait for a server that is away.
@@ -117,17 +137,26 @@ class Sender:
         pause_s = RETRY_S[0]
         while not stop.is_set():
             try:
-                self._resync()
+                if not self._turn():
+                    self._wait(stop)
                 pause_s = RETRY_S[0]
-                self._send_until(stop)
-            except (redis.RedisError, OSError) as error:
-                self._lost(error)
+            except (redis.RedisError, OSError):
                 stop.wait(pause_s)
                 pause_s = min(pause_s * 2, RETRY_S[1])
-            except TapeError as error:
-                self._lost(error)
-                raise
+        self._drain()
         self._close()
+
+    def pump(self) -> int:
+        """Send all that can go now, after a connection if there is none; return the events sent.
+
+        Raises:
+            redis.RedisError, OSError: the server is away or refuses; the next call asks it anew.
+            TapeError: the tape is another owner's.
+        """
+        before = self._events
+        while self._turn():
+            pass
+        return self._events - before
 
     def trim(self, through: Position) -> int:
         """Delete the tape's entries up to a position, none behind it; return how many."""
@@ -135,39 +164,92 @@ class Sender:
 
     def state(self) -> SenderState:
         """Return the counters."""
+        projection = self._projection
         return SenderState(
-            self._spool.tape,
-            self._connected,
-            self._held,
-            str(self._sent),
-            max(self._spool.last_seq - self._sent.seq, 0),
-            self._frames,
-            self._events,
-            self._resyncs,
-            self._repeats,
-            self._vanished,
-            self._damaged + (self._reader.damaged if self._reader else 0),
-            self._projection_errors,
-            round(time.monotonic() - self._turned_at, 3),
-            self._problem,
+            tape=self._spool.tape,
+            connected=self._connected,
+            held=self._pressure.held or self._refusal is not None,
+            sent_position=str(self._sent),
+            unsent=max(self._spool.last_seq - self._sent.seq, 0),
+            sent_frames=self._frames,
+            sent_events=self._events,
+            resyncs=self._resyncs,
+            repeats=self._repeats,
+            vanished=self._vanished,
+            damaged_bytes=self._damaged + (self._reader.damaged if self._reader else 0),
+            trimmed=self._trimmed,
+            projection_errors=self._projection_errors + (projection.errors if projection else 0),
+            unpublished=projection.unpublished if projection else 0,
+            turn_age_s=round(time.monotonic() - self._turned_at, 3),
+            problem=self._problem or self._refusal,
         )
+
+    # --- the loop -----------------------------------------------------------------------------
+
+    def _turn(self) -> bool:
+        """Send the next frames; False: nothing can go now."""
+        self._turned_at = time.monotonic()
+        try:
+            if self._reader is None:
+                self._reader = self._resync()
+            self._tidy()
+            if self._pressure.rises():
+                return False
+            run, self._next = self._next or self._prepared(), None
+            if run is not None and not self._transact(run):
+                self._vanished += 1
+                self._close()
+            return run is not None
+        except (redis.RedisError, OSError, TapeError) as error:
+            self._lost(error)
+            raise
+
+    def _wait(self, stop: threading.Event) -> None:
+        """Wait for a frame, or for memory."""
+        if self._pressure.held or self._reader is None:
+            stop.wait(WAIT_S)
+        else:
+            self._spool.wait(self._reader.after_seq, WAIT_S)
+
+    def _drain(self) -> None:
+        """Send what is spooled by now, if the server takes it in time."""
+        deadline = time.monotonic() + DRAIN_S
+        try:
+            while self._turn() and time.monotonic() < deadline:
+                pass
+        except (redis.RedisError, OSError):  # told in the state; the next start sends it
+            return
+
+    def _lost(self, error: Exception) -> None:
+        self._close()
+        if is_back_pressure(error):
+            self._refusal = str(error)
+        else:
+            self._connected, self._problem = False, str(error)
+
+    def _close(self) -> None:
+        if self._reader is not None:
+            self._damaged += self._reader.damaged
+            self._reader.close()
+        self._reader = self._next = None
 
     # --- where to go on -----------------------------------------------------------------------
 
-    def _resync(self) -> None:
+    def _resync(self) -> SpoolReader:
         """Go on from the server's last id, or create the tape."""
         end = tape_end(self._client, self._key)
         self._create = end is None
         if end is None:
-            after = self._cursor() if self._cursor else 0
+            after = self._archived()
         else:
             self._check_owner(end)
             self._check_newest(end)
             after, self._sent = end.seq, end
-        self._close()
-        self._reader = self._spool.reader(after)
         self._resyncs += 1
+        self._beside, self._tidy_at = False, 0.0
         self._connected, self._problem = True, None
+        sys.audit("gex.point", "sender.resynced")
+        return self._spool.reader(after)
 
     def _check_owner(self, end: Position) -> None:
         own = self._spool.position
@@ -190,51 +272,75 @@ class Sender:
 
     # --- sending ------------------------------------------------------------------------------
 
-    def _send_until(self, stop: threading.Event) -> None:
-        """Send as frames come; return after `stop`, or when the tape is gone."""
-        deadline = None
-        while deadline is None or time.monotonic() < deadline:
-            if stop.is_set() and deadline is None:
-                deadline = time.monotonic() + DRAIN_S
-            frames = self._next(wait_s=0 if deadline else WAIT_S)
-            if deadline and not frames:
-                return
-            if frames and self._transact(frames) == "vanished":
-                self._vanished += 1
-                return
+    def _prepared(self) -> _Run | None:
+        """Return the next frames with what is derived from them, None: everything is sent."""
+        assert self._reader is not None  # noqa: S101 # set by _turn
+        frames = [(_header(data), data) for data in self._reader.read()]
+        for hole in self._reader.holes():
+            self._spool.holes.find(hole)
+        return _Run(frames, self._derived(frames)) if frames else None
 
-    def _next(self, wait_s: float) -> list[bytes]:
-        """Return the next frames; none where memory is short or nothing came."""
-        self._turned_at = time.monotonic()
-        assert self._reader is not None  # noqa: S101 # set by _resync
-        if self._short_of_memory():
-            self._spool.wait(self._spool.last_seq, wait_s)
+    def _derived(self, frames: Sequence[tuple[FrameHeader, bytes]]) -> list[Command]:
+        if self._projection is None:
             return []
-        frames = self._reader.read()
-        if not frames and wait_s:
-            self._tidy()
-            self._spool.wait(self._reader.after_seq, wait_s)
-        return frames
+        try:
+            return self._projection.commands(frames, self._spool.newest_ns)
+        except CodecError:  # the tape carries it all the same; its readers say what is wrong
+            self._projection_errors += 1
+            return []
 
-    def _transact(self, frames: Sequence[bytes]) -> Outcome:
-        headers = [_header(data) for data in frames]
-        with self._client.pipeline(transaction=True) as pipe:
-            for header, data in zip(headers, frames, strict=True):
-                self._xadd(pipe, header.position, data)
-            if self._projection is not None:
-                self._projection.add(pipe, [decode_frame(data) for data in frames])
-            replies = pipe.execute(raise_on_error=False)
-        for header, data, reply in zip(headers, frames, replies, strict=False):
+    def _transact(self, run: _Run) -> bool:
+        """Send frames and what is derived from them; False: the tape is gone."""
+        sys.audit("gex.point", "sender.sending")
+        derived = [] if self._beside else run.derived
+        try:
+            replies = self._execute(run.frames, derived)
+        except redis.ResponseError as error:
+            if not derived or is_back_pressure(error):
+                raise
+            self._beside = True  # something beside the tape is not allowed: it must not stop it
+            replies = self._execute(run.frames, [])
+        sys.audit("gex.point", "sender.sent")
+        for (header, data), reply in zip(run.frames, replies, strict=False):
             if reply is None:  # FLUSHALL or DEL on a living connection
-                return "vanished"
+                self._take_back(derived)
+                return False
             if isinstance(reply, Exception):
                 self._accept(header.position, data, reply)
-        self._account(headers, replies[len(headers) :])
-        return "sent"
+        beside = self._execute_beside(run.derived) if self._beside else replies[len(run.frames) :]
+        self._account(run.frames, beside)
+        return True
 
-    def _xadd(self, pipe: Any, position: Position, data: bytes) -> None:
-        pipe.xadd(self._key, {FIELD: data}, id=str(position), nomkstream=not self._create)
+    def _execute(
+        self, frames: Sequence[tuple[FrameHeader, bytes]], derived: Sequence[Command]
+    ) -> list[Any]:
+        """Run frames and commands, whole or not at all, and return the replies.
+
+        While the server is at work, the next run is prepared; it goes when this one is done.
+        """
+        commands: list[Command] = [
+            ("XADD", self._key, "NOMKSTREAM", str(header.position), FIELD, data)
+            for header, data in frames
+        ]
+        if self._create:
+            commands[0] = tuple(word for word in commands[0] if word != "NOMKSTREAM")
+        transaction = Transaction(self._client, [*commands, *derived])
+        try:
+            self._next = self._next or self._prepared()
+        except BaseException:
+            transaction.abandon()
+            raise
+        replies = transaction.replies()
         self._create = False
+        return replies
+
+    def _execute_beside(self, derived: Sequence[Command]) -> list[Any]:
+        """Run commands each for itself and return the replies."""
+        pipe: Any
+        with self._client.pipeline(transaction=False) as pipe:
+            for command in derived:
+                pipe.execute_command(*command)
+            return list(pipe.execute(raise_on_error=False))
 
     def _accept(self, position: Position, data: bytes, reply: Exception) -> None:
         """Take a refused frame for a repeat, if the server has the very same bytes."""
@@ -247,11 +353,23 @@ class Sender:
             raise TapeError(self._spool.tape, f"entry {position} is not the frame of our spool")
         self._repeats += 1
 
-    def _account(self, headers: Sequence[FrameHeader], derived: Sequence[object]) -> None:
-        newest = headers[-1]
-        self._sent = newest.position
-        self._frames += len(headers)
-        self._events += sum(header.last_seq - header.first_seq + 1 for header in headers)
+    def _take_back(self, derived: Sequence[Command]) -> None:
+        """Delete the streams that began with a transaction whose frames found no tape.
+
+        The tape is sent again from behind the archive, and what comes first must be first in them.
+        """
+        for command in derived:
+            if command[0] == "XADD" and self._client.xlen(command[1]) == 1:
+                self._client.delete(command[1])
+
+    def _account(
+        self, frames: Sequence[tuple[FrameHeader, bytes]], derived: Sequence[object]
+    ) -> None:
+        newest = frames[-1][0]
+        self._sent, self._refusal = newest.position, None
+        self._frames += len(frames)
+        self._events += sum(header.last_seq - header.first_seq + 1 for header, _ in frames)
+        self._pressure.note(sum(len(data) for _, data in frames))
         self._projection_errors += sum(isinstance(reply, Exception) for reply in derived)
         self._spool.release_through(newest.last_seq)
         if self._projection is not None:
@@ -259,39 +377,42 @@ class Sender:
 
     # --- housekeeping -------------------------------------------------------------------------
 
-    def _short_of_memory(self) -> bool:
-        """Look once a second; trim where memory is short, hold the tape where it is very short."""
-        if time.monotonic() >= self._memory_at:
-            self._memory_at = time.monotonic() + MEMORY_CHECK_S
-            info: Any = self._client.info("memory")
-            share = info["used_memory"] / info["maxmemory"] if info.get("maxmemory") else 0.0
-            if share > TRIM_ABOVE and self._folded and (position := self._folded()) is not None:
-                self.trim(position)
-            self._held = share > HOLD_ABOVE
-        return self._held
+    def _trim_folded(self, folded: Callable[[], Position | None] | None) -> Callable[[], None]:
+        """Return what makes room: the tape behind its readers goes."""
+
+        def trim_folded() -> None:
+            if folded is not None and (position := folded()) is not None:
+                self._trimmed += self.trim(position)
+
+        return trim_folded
 
     def _tidy(self) -> None:
-        if time.monotonic() < self._tidy_at:
+        soon = self._spool.disk_is_short
+        if time.monotonic() < self._tidy_at - (TIDY_S - TIDY_SOON_S if soon else 0):
             return
         self._tidy_at = time.monotonic() + TIDY_S
+        archived = self._archived()
+        self._settle_holes(archived)
         if self._projection is not None:
             self._projection.tidy()
-        if self._cursor is not None:
-            self._spool.drop_through(self._cursor())
+        if archived:
+            self._spool.drop_through(archived)
+        if self._retention_days is not None:
+            self._spool.expire(self._retention_days, archived)
+        sys.audit("gex.point", "sender.tidied")
 
-    def _lost(self, error: Exception) -> None:
-        self._turned_at = time.monotonic()
-        self._connected = False
-        self._problem = str(error)
+    def _settle_holes(self, archived: int) -> None:
+        """Look whether the lake or the tape holds what the spool does not."""
+        for hole in self._spool.holes.open:
+            taken = held_ranges(self._client, self._key, hole)
+            span = hole.first_seq, hole.last_seq
+            self._spool.holes.settle(hole, list(without(span, [(0, archived), *taken])))
 
-    def _close(self) -> None:
-        if self._reader is not None:
-            self._damaged += self._reader.damaged
-            self._reader.close()
-        self._reader = None
+    def _archived(self) -> int:
+        return self._cursor() if self._cursor else 0
 
 
 def _header(data: bytes) -> FrameHeader:
-    header = read_header(data)
+    header = claimed_header(data)
     assert header is not None  # noqa: S101 # the reader verified it
     return header

@@ -3,34 +3,43 @@
 The spool numbers the events and is the queue of the sender, so memory is bounded. What is appended
 survives the end of the process at once and a power cut after `fsync_ms`. While the disk takes
 nothing, frames wait in a reserve in memory, which the sender reads like the file, and go to disk
-when it recovers; what was sent before that is named in `state()`.
+when it recovers; what was sent and never came to disk is told on the tape as a gap of the spool.
 """
 
 import datetime
-import fcntl
+import errno
 import os
+import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Final, cast
 
 import msgspec
 
-from gex_pipeline.errors import SpoolFullError, SpoolHeldError
+from gex_pipeline.errors import SpoolFullError
+from gex_pipeline.hot.disk import ALERT_PERCENT, STOP_PERCENT, Disk
+from gex_pipeline.hot.follow import SpoolReader
 from gex_pipeline.hot.frame import Frame, Position, encode_frame, read_header
+from gex_pipeline.hot.holes import Holes, SpoolHole
 from gex_pipeline.hot.journal import Journal
-from gex_pipeline.hot.segment import Segment, SegmentReader
+from gex_pipeline.hot.keeper import Keeper
+from gex_pipeline.hot.owner import hold, owned_here
+from gex_pipeline.hot.reserve import Reserve
+from gex_pipeline.hot.segment import Segment
 from gex_pipeline.market.events import Event
 
-SEGMENT_BYTES = 64 * 1024 * 1024
+SEGMENT_BYTES: Final = 64 * 1024 * 1024
 RESERVE_BYTES = 64 * 1024 * 1024
 """Frames in memory while the disk takes nothing; more than that is an error of the caller."""
 RETRY_S = 0.5
 """Between two attempts at a disk that refused."""
+NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
-class SpoolState(msgspec.Struct, frozen=True):
+class SpoolState(msgspec.Struct, frozen=True, kw_only=True):
     """Counters of a spool, for the status of its service."""
 
     epoch: int
@@ -38,6 +47,9 @@ class SpoolState(msgspec.Struct, frozen=True):
     segments: int
     size_bytes: int
     reserve_frames: int
+    """In memory, because the disk takes nothing."""
+    suspect_frames: int
+    """That a disk refused to keep, to be written again."""
     unspooled: int
     """Events that went on to the sender and never came to disk."""
     fsync_failures: int
@@ -45,36 +57,45 @@ class SpoolState(msgspec.Struct, frozen=True):
     """Found at the start in the newest segment, whole frames behind them."""
     cut_bytes: int
     """Of a frame that the last owner did not finish."""
+    holes: tuple[SpoolHole, ...]
+    """What the spool no longer holds and nobody else does."""
+    surveyed: bool
+    """Every segment that the archive has not was looked through."""
+    disk: str
+    """ok, alert, stop: below stop only segments behind the archive go."""
+    free_percent: float
+    kept_room: bool
+    """The reserve file on the disk is there."""
     problem: str | None
-    """Why the disk takes nothing now."""
+    """Why the disk takes nothing now, or what room it has left; None: all is well."""
 
 
 class Spool:
     """The one owner of a spool folder; make it with `Spool.open`."""
 
-    def __init__(self, folder: Path, tape: str, fsync_ms: int, segment_bytes: int) -> None:
+    def __init__(
+        self, folder: Path, tape: str, disk: Disk, *, fsync_ms: int, segment_bytes: int
+    ) -> None:
         self.folder = folder
         self.tape = tape
         self.last_seq = 0
+        self.newest_ns = 0
+        """When the newest event was received; 0: nothing was appended since the start."""
         self._session_date = datetime.date.min
         self._journal = Journal(folder, tape, segment_bytes=segment_bytes, sync_each=fsync_ms == 0)
+        self._disk = disk
+        self.holes = Holes(folder)
+        """What the spool lost."""
         self._changed = threading.Condition(threading.RLock())
-        self._reserve: deque[bytes] = deque()
-        self._reserve_bytes = 0
+        self._reserve = Reserve()
         self._retry_at = 0.0
         self._problem: str | None = None
-        self._unspooled = self._fsync_failures = 0
-        self._closed = threading.Event()
-        self._lock = _hold(folder)
-        self._syncer = threading.Thread(
-            target=self._sync_until_closed,
-            args=(fsync_ms / 1000,),
-            name=f"fsync {tape}",
-            daemon=True,
-        )
+        self._expire_through = 0
+        self._lock = hold(folder)
+        self._keeper = Keeper(self, fsync_ms / 1000)
 
     @classmethod
-    def open(
+    def open(  # noqa: PLR0913 # a folder, what others know, and the limits of the disk
         cls,
         folder: Path,
         tape: str,
@@ -82,34 +103,50 @@ class Spool:
         fsync_ms: int = 50,
         floor_seq: int = 0,
         floor_epoch: int = 0,
+        archived_seq: int = 0,
         segment_bytes: int = SEGMENT_BYTES,
+        reserve_bytes: int = SEGMENT_BYTES,
+        alert_percent: float = ALERT_PERCENT,
+        stop_percent: float = STOP_PERCENT,
     ) -> "Spool":
         """Return the folder's spool, cut to its last whole frame.
 
         The floors are the highest that server and archive know: the next seq is above `floor_seq`,
-        and a spool without frames, or one that another owner has overtaken, takes the epoch above
-        `floor_epoch`. Read them before opening, or numbers may be given twice. With `fsync_ms` 0
-        each frame is on disk before `append` returns.
+        and a spool that is new, comes from another machine or was overtaken takes the epoch above
+        `floor_epoch`. Read them before opening, or numbers may be given twice. What the archive
+        has up to `archived_seq` is not looked through for damage. With `fsync_ms` 0 each frame is
+        on disk before `append` returns.
 
         Raises:
             SpoolHeldError: another process owns the folder.
             SpoolError: the folder holds another tape's frames, or no spool.
         """
-        spool = cls(folder, tape, fsync_ms, segment_bytes)
+        disk = Disk(
+            folder,
+            alert_percent=alert_percent,
+            stop_percent=stop_percent,
+            reserve_bytes=reserve_bytes,
+        )
+        spool = cls(folder, tape, disk, fsync_ms=fsync_ms, segment_bytes=segment_bytes)
         try:
             floor = Position(floor_epoch, floor_seq)
-            spool.last_seq, spool._session_date = spool._journal.recover(floor)
+            own = owned_here(folder)
+            spool.last_seq, spool._session_date = spool._journal.recover(floor, own=own)
         except BaseException:
             os.close(spool._lock)
             raise
-        if fsync_ms:
-            spool._syncer.start()
+        spool._keeper.start(archived_seq, spool._journal.segments)
         return spool
 
     @property
     def epoch(self) -> int:
         """Our number as the tape's owner."""
         return self._journal.epoch
+
+    @property
+    def disk_is_short(self) -> bool:
+        """Whether segments that the archive has should go at once."""
+        return self._disk.room.level == "stop"
 
     @property
     def position(self) -> Position:
@@ -130,19 +167,22 @@ class Spool:
             first_seq = self.last_seq + 1
             day = max(session_date, self._session_date)
             numbered = tuple(
-                msgspec.structs.replace(event, seq=seq)
-                for seq, event in enumerate(events, first_seq)
+                [
+                    msgspec.structs.replace(event, seq=seq)
+                    for seq, event in enumerate(events, first_seq)
+                ]
             )
             last_seq = self.last_seq + len(numbered)
             frame = Frame(self.tape, self.epoch, first_seq, last_seq, day, numbered)
             self._store(encode_frame(frame), first_seq)
             self.last_seq, self._session_date = last_seq, day
+            self.newest_ns = max(self.newest_ns, numbered[-1].ts_recv_ns)
             self._changed.notify_all()
             return frame
 
     def reader(self, after_seq: int) -> "SpoolReader":
         """Return a reader of the frames behind a seq; close it."""
-        return SpoolReader(self, after_seq)
+        return SpoolReader(self._extent, self._reserve, self._changed, after_seq)
 
     def read_after(self, seq: int) -> Iterator[bytes]:
         """Yield the frames whose last seq is above `seq`, up to the newest one now."""
@@ -161,46 +201,84 @@ class Spool:
     def release_through(self, seq: int) -> None:
         """Let a reserve that is half full forget what was sent; on disk nothing changes."""
         with self._changed:
-            while self._reserve_bytes > RESERVE_BYTES // 2 and _last_seq(self._reserve[0]) <= seq:
-                self._unspooled += _count(self._reserve[0])
-                self._reserve_bytes -= len(self._reserve.popleft())
+            self._reserve.let_go(seq, RESERVE_BYTES // 2)
 
     def drop_through(self, seq: int) -> int:
         """Delete the whole segments up to a seq that is archived for good; return how many."""
         with self._changed:
-            return self._journal.drop_through(seq)
+            dropped = self._journal.drop_through(seq)
+            if dropped:
+                with suppress(OSError):  # then it stays written that they were told
+                    self.holes.forget_through(self._journal.segments[0].base_seq - 1)
+            return dropped
+
+    def expire(self, days: int, archived_seq: int) -> None:
+        """Let segments go whose session date is more than `days` before the tape's.
+
+        What of them nobody else holds is told on the tape first; a later call deletes them.
+        """
+        with self._changed:
+            if self._expire_through and not self.holes.waits_for("expired"):
+                self.drop_through(self._expire_through)
+            through = self._journal.older_than(self._session_date - datetime.timedelta(days=days))
+            if through <= self._expire_through:
+                return
+            self._expire_through = through
+            first = max(self._journal.segments[0].base_seq, archived_seq + 1)
+            if first <= through:
+                self.holes.find(SpoolHole(first, through, "expired", self.epoch))
+
+    def untold(self, *, last: bool = False) -> tuple[SpoolHole, ...]:
+        """Return the holes that the tape must be told; `last`: one too that may still grow."""
+        with self._changed:
+            if self._reserve.span and (last or not self._reserve):
+                self.holes.confirm(cast("SpoolHole", self._reserve.take_span()))
+        return self.holes.untold
+
+    def told(self, holes: Sequence[SpoolHole]) -> None:
+        """Note that these stand on the tape as gaps."""
+        try:
+            self.holes.tell(holes)
+        except OSError as error:
+            self._refused(error)
 
     def state(self) -> SpoolState:
         """Return the counters."""
         with self._changed:
             segments = self._journal.segments
+            room = self._disk.room
+            span = (self._reserve.span,) if self._reserve.span else ()
             return SpoolState(
-                self.epoch,
-                self.last_seq,
-                len(segments),
-                sum(segment.end for segment in segments),
-                len(self._reserve),
-                self._unspooled,
-                self._fsync_failures,
-                self._journal.damaged_bytes,
-                self._journal.cut_bytes,
-                self._problem,
+                epoch=self.epoch,
+                last_seq=self.last_seq,
+                segments=len(segments),
+                size_bytes=sum(segment.end for segment in segments),
+                reserve_frames=len(self._reserve),
+                suspect_frames=self._journal.suspect,
+                unspooled=self._reserve.unspooled,
+                fsync_failures=self._journal.fsync_failures,
+                damaged_bytes=self._journal.damaged_bytes,
+                cut_bytes=self._journal.cut_bytes,
+                holes=(*self.holes.named, *span),
+                surveyed=self._keeper.surveyed,
+                disk=room.level,
+                free_percent=room.free_percent,
+                kept_room=room.kept,
+                problem=self._problem or room.problem,
             )
 
     def close(self) -> None:
         """Write everything to disk and give the folder back."""
-        if self._closed.is_set():
+        if not self._keeper.stop():
             return
-        self._closed.set()
-        if self._syncer.is_alive():
-            self._syncer.join()
         with self._changed:
             self._flush_reserve()
             try:
                 self._journal.sync()
             except OSError as error:
-                self._distrust(error)
+                self._refused(error)
             self._journal.leave()
+            self._disk.leave()
             os.close(self._lock)
 
     def __enter__(self) -> "Spool":
@@ -212,32 +290,53 @@ class Spool:
     # --- writing ------------------------------------------------------------------------------
 
     def _store(self, data: bytes, first_seq: int) -> None:
-        if self._reserve:
+        if self._reserve or self._journal.suspect:
             self._spare(data)
             if time.monotonic() >= self._retry_at:
                 self._flush_reserve()
             return
         try:
-            self._journal.write(data, first_seq)
-            self._problem = None
-        except OSError as error:
-            self._refused(error)
+            self._write(data, first_seq)
+        except OSError:
             self._spare(data)
 
+    def _write(self, data: bytes, first_seq: int) -> None:
+        """Write a frame, where the disk is full into the room that was kept for that."""
+        try:
+            self._journal.write(data, first_seq)
+        except OSError as error:
+            self._refused(error)
+            self._leave_file()
+            if error.errno not in NO_ROOM or not self._disk.release():
+                raise
+            sys.audit("gex.point", "spool.released")
+            try:
+                self._journal.write(data, first_seq)
+            except OSError:
+                self._leave_file()
+                raise
+        self._problem = None
+
+    def _leave_file(self) -> None:
+        """Go on in another file; what this one does not keep is written again."""
+        with suppress(OSError):  # counted, and what it lost is suspect
+            self._journal.sync()
+        self._journal.leave()
+
     def _spare(self, data: bytes) -> None:
-        if self._reserve_bytes + len(data) > RESERVE_BYTES:
+        if not self._reserve.keep(data, RESERVE_BYTES):
             raise SpoolFullError(str(self.folder), self._problem or "unknown")
-        self._reserve.append(data)
-        self._reserve_bytes += len(data)
 
     def _flush_reserve(self) -> None:
-        """Write the reserve to disk, as far as it takes it."""
+        """Write what waits to disk, as far as it takes it."""
         try:
+            self._journal.restore()
             while self._reserve:
-                header = read_header(self._reserve[0])
-                self._journal.write(self._reserve[0], header.first_seq if header else 0)
-                self._reserve_bytes -= len(self._reserve.popleft())
-                self._problem = None
+                data = self._reserve.first()
+                header = read_header(data)
+                self._write(data, header.first_seq if header else 0)
+                self._reserve.drop_first()
+            self._problem = None
         except OSError as error:
             self._refused(error)
 
@@ -245,88 +344,32 @@ class Spool:
         self._problem = error.strerror or str(error)
         self._retry_at = time.monotonic() + RETRY_S
 
-    def _sync_until_closed(self, every_s: float) -> None:
-        while not self._closed.wait(every_s):
-            self._sync_aside()
+    # --- the keeper's -------------------------------------------------------------------------
 
-    def _sync_aside(self) -> None:
+    def sync_aside(self) -> None:
         """Bring the newest frames to disk without holding the writer up."""
         with self._changed:
-            if self._reserve and time.monotonic() >= self._retry_at:
+            waits = self._reserve or self._journal.suspect
+            if waits and time.monotonic() >= self._retry_at:
                 self._flush_reserve()
             if not self._journal.dirty:
                 return
-            handle = self._journal.handle()
+            handle, written = self._journal.handle()
         try:
-            os.fdatasync(handle)
+            self._journal.sync_handle(handle)
         except OSError as error:
-            self._distrust(error)
-        finally:
-            os.close(handle)
+            with self._changed:
+                self._refused(error)
+                self._journal.leave()
+        else:
+            with self._changed:
+                self._journal.synced(written)
 
-    def _distrust(self, error: OSError) -> None:
-        """After a failed fsync the kernel may have forgotten the data: go on in another file."""
+    def look_at_disk(self) -> None:
+        """Measure the room on the disk and keep some of it."""
         with self._changed:
-            self._fsync_failures += 1
-            self._refused(error)
-            self._journal.leave()
-
-
-class SpoolReader:
-    """Frames of a live spool behind a seq: of its segments, then of its reserve."""
-
-    def __init__(self, spool: Spool, after_seq: int) -> None:
-        self._spool = spool
-        self._files = SegmentReader(self._extent, after_seq)
-
-    @property
-    def after_seq(self) -> int:
-        """Seq of the newest event read."""
-        return self._files.after_seq
-
-    @property
-    def damaged(self) -> int:
-        """Bytes stepped over because no frame claims them."""
-        return self._files.damaged
-
-    def read(self) -> list[bytes]:
-        """Return the next frames, a block of them; none: everything is read."""
-        if not self._spool._reserve and (frames := self._files.read()):
-            return frames
-        with self._spool._changed:  # nothing may come to disk between the two looks
-            if frames := self._files.read():
-                return frames
-            kept = [f for f in self._spool._reserve if _last_seq(f) > self._files.after_seq]
-        if kept:
-            self._files.after_seq = _last_seq(kept[-1])
-        return kept
-
-    def close(self) -> None:
-        """Close the file that is being read."""
-        self._files.close()
+            self._disk.look()
 
     def _extent(self) -> list[Segment]:
-        with self._spool._changed:
-            return self._spool._journal.segments
-
-
-def _hold(folder: Path) -> int:
-    """Make the folder and take it; the lock goes with the process."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(lock)
-        raise SpoolHeldError(str(folder)) from error
-    return lock
-
-
-def _last_seq(frame: bytes) -> int:
-    header = read_header(frame)
-    return header.last_seq if header else 0
-
-
-def _count(frame: bytes) -> int:
-    header = read_header(frame)
-    return header.last_seq - header.first_seq + 1 if header else 0
+        with self._changed:
+            return self._journal.segments

@@ -9,13 +9,22 @@ import redis
 
 from gex_pipeline.errors import FrameError
 from gex_pipeline.hot.connect import UNREACHABLE
-from gex_pipeline.hot.frame import Frame, Position, decode_frame, position_of
+from gex_pipeline.hot.frame import (
+    MAX_EVENTS,
+    Frame,
+    Position,
+    decode_frame,
+    position_of,
+    read_header,
+)
+from gex_pipeline.hot.holes import SpoolHole
 from gex_pipeline.hot.keys import Keys
 
 FIELD = b"f"
 """Of a tape's entries: the frame's bytes."""
 START = Position(0, 0)
 BLOCK_MS = 500
+_LOOK = 200
 RETRY_S = (0.05, 2.0)
 """First and longest pause after a lost connection."""
 
@@ -151,6 +160,20 @@ def trim(client: redis.Redis, keys: Keys, tape: str, through: Position) -> int:
     """
     minid = f"{through.epoch}-{through.seq + 1}"
     return client.xtrim(keys.tape(tape), minid=minid, approximate=False)
+
+
+def held_ranges(client: redis.Redis, key: str, hole: SpoolHole) -> list[tuple[int, int]]:
+    """Return the ranges of seqs, in or about a hole of the spool, that the tape holds."""
+    found, newest = [], str(Position(hole.epoch, hole.last_seq + MAX_EVENTS))
+    while entries := _rows(client.xrevrange(key, max=newest, count=_LOOK)):
+        for _, fields in entries:
+            header = read_header(fields.get(FIELD, b""))
+            if header is not None:
+                found.append((header.first_seq, header.last_seq))
+        if found and found[-1][0] <= hole.first_seq:
+            break
+        newest = f"({entries[-1][0].decode()}"
+    return found
 
 
 def _without_seen(frame: Frame, seen: int) -> Frame:

@@ -5,6 +5,7 @@ written, not when it is needed. Compression, checksums and framing belong to the
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -27,7 +28,34 @@ class _Version(msgspec.Struct, frozen=True, array_like=True):
     version: int
 
 
+class EventHead(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What all kinds of an encoded event begin with."""
+
+    kind: str
+    """The event's tag."""
+    symbol: str
+    ts_event_ns: int
+    ts_recv_ns: int
+    seq: int
+    source_seq: int | None = None
+    first_field: Any = None
+    """The first of its kind's own: an option's underlying."""
+
+
+class _Heads(msgspec.Struct, frozen=True, array_like=True):
+    version: int
+    events: list[EventHead]
+
+
+class _Parts(msgspec.Struct, frozen=True, array_like=True):
+    version: int
+    events: list[msgspec.Raw]
+
+
 _encoder = msgspec.msgpack.Encoder()
+_head_decoder = msgspec.msgpack.Decoder(_Heads)
+_part_decoder = msgspec.msgpack.Decoder(_Parts)
+_event_decoder: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)
 _decoder = msgspec.msgpack.Decoder(_Batch)
 _version_decoder = msgspec.msgpack.Decoder(_Version)
 _json_decoder = msgspec.json.Decoder(dict[str, Any])
@@ -68,6 +96,38 @@ def decode_events(data: bytes | memoryview) -> list[Event]:
     if not OLDEST_VERSION <= batch.version <= SCHEMA_VERSION:
         raise CodecError(_other_version(batch.version))
     return batch.events
+
+
+def split_events(data: bytes) -> tuple[list[EventHead], list[msgspec.Raw]]:
+    """Return the heads of a batch's events and their bytes, which costs little.
+
+    Raises:
+        CodecError: other bytes, or another schema version.
+    """
+    try:
+        heads, parts = _head_decoder.decode(data), _part_decoder.decode(data)
+    except msgspec.DecodeError as error:
+        raise CodecError(_reason(data, error)) from error
+    if not OLDEST_VERSION <= heads.version <= SCHEMA_VERSION:
+        raise CodecError(_other_version(heads.version))
+    return heads.events, parts.events
+
+
+def join_events(parts: Sequence[msgspec.Raw]) -> bytes:
+    """Return the batch of events that `split_events` took apart."""
+    return _encoder.encode((SCHEMA_VERSION, parts))
+
+
+def decode_event(part: msgspec.Raw) -> Event:
+    """Return one event of a batch.
+
+    Raises:
+        CodecError: other bytes, or a value that its field may not hold.
+    """
+    try:
+        return _event_decoder.decode(part)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise CodecError(str(error)) from error
 
 
 def encode_json(event: Event) -> bytes:
@@ -113,13 +173,19 @@ def _array(size: int) -> bytes:
 def _event_from(kind: type[Event], fields: dict[str, Any]) -> Event:
     """Return the event of named fields, by way of the array that the wire has."""
     values: list[Any] = [tag_of(kind)]
-    for field in msgspec.structs.fields(kind):
-        if field.required and field.name not in fields:
-            raise CodecError(f"{tag_of(kind)} lacks the field {field.name}")
-        values.append(fields.pop(field.name, field.default))
+    for name, required, default in _fields_of(kind):
+        if required and name not in fields:
+            raise CodecError(f"{tag_of(kind)} lacks the field {name}")
+        values.append(fields.pop(name, default))
     if fields:
         raise CodecError(f"{tag_of(kind)} has no field {', '.join(fields)}")
     return msgspec.convert(values, kind)
+
+
+@cache
+def _fields_of(kind: type[Event]) -> tuple[tuple[str, bool, Any], ...]:
+    """Return name, need and default of each field; to ask msgspec takes as long as a batch."""
+    return tuple((f.name, f.required, f.default) for f in msgspec.structs.fields(kind))
 
 
 def _reason(data: bytes | memoryview, error: Exception) -> str:

@@ -27,7 +27,7 @@ Size = Annotated[float, Meta(ge=0, le=_MAX_FLOAT)]
 Symbol = Annotated[str, Meta(max_length=32)]
 
 
-class _Happened(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class _Happened(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     symbol: Symbol
     """Canonical (market/symbology.py); "" where the event concerns the whole tape."""
     ts_event_ns: Nanoseconds

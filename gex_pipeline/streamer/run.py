@@ -16,17 +16,19 @@ from typing import Any
 import msgspec
 import redis
 
+from gex_pipeline.errors import LakeError
 from gex_pipeline.feeds.ratelimit import RateLimit
 from gex_pipeline.feeds.recorder import GB, Recorder
 from gex_pipeline.feeds.supervise import Backoff
 from gex_pipeline.feeds.tokens import TokenStore
+from gex_pipeline.hot.chains import folded_through
 from gex_pipeline.hot.connect import UNREACHABLE
 from gex_pipeline.hot.frame import Position
 from gex_pipeline.hot.keys import Keys
 from gex_pipeline.hot.sender import Sender
 from gex_pipeline.hot.spool import Spool
 from gex_pipeline.hot.tape import floor_of
-from gex_pipeline.lake.parts import read_chain
+from gex_pipeline.lake.parts import read_chain, sync_chain
 from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.market.symbology import calendar_of
 from gex_pipeline.streamer.account import Account
@@ -67,7 +69,9 @@ class Wiring(msgspec.Struct, frozen=True, kw_only=True):
     record: bool
     """Keep the wire frames as they came."""
     capture_keep_gb: float
+    disk_alert_percent: float
     disk_stop_percent: float
+    spool_retention_days: int | None
 
     @property
     def simulated(self) -> bool:
@@ -93,13 +97,20 @@ async def stream(
     presence = Presence(client, keys)
     await presence.acquire()
     try:
-        floors = await asyncio.to_thread(_floors, client, keys, wiring.root)
+        floors, archived = await asyncio.to_thread(_floors, client, keys, wiring.root)
         time = MarketTime()
         simulated = SimulatedTime(wiring.base_url, time) if wiring.simulated else None
         if simulated is not None:
             await _first_of(simulated.first(stop), presence.keep(None, lambda: _waiting(wiring)))
         if not stop.is_set():
-            spools = open_spools(wiring.root, floors, fsync_ms=wiring.fsync_ms)
+            spools = open_spools(
+                wiring.root,
+                floors,
+                fsync_ms=wiring.fsync_ms,
+                archived=archived,
+                alert_percent=wiring.disk_alert_percent,
+                stop_percent=wiring.disk_stop_percent,
+            )
             tapes = Tapes(spools, time)
             account = Account(store, open_client)
             senders = [_sender(wiring, client, keys, spool) for spool in spools.values()]
@@ -173,8 +184,19 @@ class Streamer:
                 for tape in self.tapes.by_calendar.values()
             ),
             "capture": "off" if recorder is None else recorder.state().problem or "on",
+            "degraded": " ".join(self._troubles(senders)),
             "senders": msgspec.json.encode([sender.state() for sender in senders]).decode(),
+            "spools": msgspec.json.encode(
+                {tape.spool.tape: tape.spool.state() for tape in self.tapes.by_calendar.values()}
+            ).decode(),
         }
+
+    def _troubles(self, senders: list[Sender]) -> list[str]:
+        """Return what keeps events from disk or hot store; none: nothing does."""
+        spools = [tape.spool for tape in self.tapes.by_calendar.values()]
+        said = [(spool.tape, spool.state().problem) for spool in spools]
+        said += [(sender.state().tape, sender.state().problem) for sender in senders]
+        return [f"{tape}: {problem}." for tape, problem in said if problem]
 
     async def _keep_beating(self) -> None:
         """Write a heartbeat on every tape each market second, as soon as it is over."""
@@ -190,6 +212,7 @@ class Streamer:
         """Tell what is still open, and spool all that waits."""
         self.intake.quiet.close()
         self.tapes.settle()
+        self.tapes.tell_holes(last=True)
 
 
 @contextlib.asynccontextmanager
@@ -261,20 +284,40 @@ def _sender(wiring: Wiring, client: redis.Redis, keys: Keys, spool: Spool) -> Se
         source=wiring.source,
         option_ticks=wiring.option_ticks,
         ticks_mb=wiring.ticks_mb,
-        cursor=lambda: read_chain(LakePaths(wiring.root), spool.tape).cursor,
+        cursor=lambda: _archived(wiring.root, spool.tape),
+        folded=lambda: folded_through(client, keys, spool.tape),
+        retention_days=wiring.spool_retention_days,
     )
 
 
-def _floors(client: redis.Redis, keys: Keys, root: Path) -> dict[str, Position]:
-    """Return the newest positions that server and archive know, by tape."""
-    return {name: _floor(client, keys, root, name) for name in map(tape_name, CALENDARS)}
+def _archived(root: Path, tape: str) -> int:
+    """Return the last seq that is in the lake for good; 0 while the lake cannot say."""
+    paths = LakePaths(root)
+    try:
+        cursor = read_chain(paths, tape).cursor
+    except LakeError:
+        log.exception("the lake cannot say what it has of %s; its spool is kept", tape)
+        return 0
+    sync_chain(paths, tape)  # segments go on the strength of it
+    return cursor
 
 
-def _floor(client: redis.Redis, keys: Keys, root: Path, name: str) -> Position:
-    archived = read_chain(LakePaths(root), name)
+def _floors(
+    client: redis.Redis, keys: Keys, root: Path
+) -> tuple[dict[str, Position], dict[str, int]]:
+    """Return by tape the newest position that server and archive know, and the archive's seq."""
+    floors, archived = {}, {}
+    for name in map(tape_name, CALENDARS):
+        chain = read_chain(LakePaths(root), name)
+        floors[name] = _floor(client, keys, name, Position(chain.epoch, chain.cursor))
+        archived[name] = chain.cursor
+    return floors, archived
+
+
+def _floor(client: redis.Redis, keys: Keys, name: str, archived: Position) -> Position:
     try:
         newest = floor_of(client, keys, name)
     except UNREACHABLE:
         log.warning("the hot store is away; spool and archive alone say where %s is", name)
         newest = Position(0, 0)
-    return Position(max(newest.epoch, archived.epoch), max(newest.seq, archived.cursor))
+    return Position(max(newest.epoch, archived.epoch), max(newest.seq, archived.seq))

@@ -12,8 +12,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from gex_pipeline.errors import CodecError
+from gex_pipeline.hot.disk import ALERT_PERCENT, STOP_PERCENT
 from gex_pipeline.hot.frame import MAX_EVENTS, Position, decode_frame
 from gex_pipeline.hot.spool import Spool
+from gex_pipeline.hot.telling import tell_holes
 from gex_pipeline.market.events import Event, Gap, Heartbeat, LedgerCount
 from gex_pipeline.market.sessions import Calendar, session_date
 from gex_pipeline.quality.ledger import TABLE_OF, Ledger
@@ -81,6 +83,10 @@ class Tape:
         if ts_ns // LEDGER_NS != self._settled:
             self._settled = ts_ns // LEDGER_NS
             self.settle(ts_ns)
+
+    def tell_holes(self, ts_ns: int, *, last: bool) -> None:
+        """Spool a gap for each hole of the spool that was not told."""
+        tell_holes(self.spool, ts_ns, session_date(ts_ns, self.calendar), last=last)
 
     def last_alive_ns(self) -> int | None:
         """Return when the newest event came that shows a connection; None: the tape is new."""
@@ -173,6 +179,13 @@ class Tapes:
             flows = connected.get(calendar, False)
             tape.put(Heartbeat("", ts_ns, ts_ns, received=received, connected=flows))
         self.flush()
+        self.tell_holes()
+
+    def tell_holes(self, *, last: bool = False) -> None:
+        """Say what the spools lost and nobody else has; `last`: they are about to be closed."""
+        for tape in self.by_calendar.values():
+            if tape.spool.untold(last=last):
+                tape.tell_holes(self.time.stamp_ns(), last=last)
 
     def settle(self) -> None:
         """Spool all that waits, and the counts of it."""
@@ -214,8 +227,18 @@ class Tapes:
             tape.spool.close()
 
 
-def open_spools(root: Path, floors: dict[str, Position], *, fsync_ms: int) -> dict[Calendar, Spool]:
+def open_spools(
+    root: Path,
+    floors: Mapping[str, Position],
+    *,
+    fsync_ms: int,
+    archived: Mapping[str, int] | None = None,
+    alert_percent: float = ALERT_PERCENT,
+    stop_percent: float = STOP_PERCENT,
+) -> dict[Calendar, Spool]:
     """Return the open spools of the three tapes; `floors` is what others know of them, by tape.
+
+    Up to the seqs of `archived` they are not looked through for damage.
 
     Raises:
         SpoolHeldError: another process streams into this root.
@@ -231,6 +254,9 @@ def open_spools(root: Path, floors: dict[str, Position], *, fsync_ms: int) -> di
                 fsync_ms=fsync_ms,
                 floor_seq=floor.seq,
                 floor_epoch=floor.epoch,
+                archived_seq=(archived or {}).get(name, 0),
+                alert_percent=alert_percent,
+                stop_percent=stop_percent,
             )
     except BaseException:
         for spool in spools.values():

@@ -11,13 +11,13 @@ import pytest
 import redis
 
 from gex_pipeline.errors import TapeError
-from gex_pipeline.hot import sender as sender_module
+from gex_pipeline.hot import pressure
 from gex_pipeline.hot.batch import BATCH_FIELD, unpack_events
 from gex_pipeline.hot.connect import connect
 from gex_pipeline.hot.embedded import EmbeddedServer
-from gex_pipeline.hot.frame import Position
+from gex_pipeline.hot.frame import Position, read_header
 from gex_pipeline.hot.keys import Keys
-from gex_pipeline.hot.sender import Sender
+from gex_pipeline.hot.sender import Sender, _Run
 from gex_pipeline.hot.spool import Spool
 from gex_pipeline.hot.tape import FIELD, floor_of
 from gex_pipeline.hot.ticks import decode_level2, decode_tick
@@ -146,17 +146,17 @@ def test_a_refused_id_is_a_repeat_only_if_the_bytes_are_equal(
     client: redis.Redis, keys: Keys, spool: Spool
 ) -> None:
     """Equal bytes are counted, others stop the sender."""
-    frames = list(spool.read_after(0))
+    frames = [(header, data) for data in spool.read_after(0) if (header := read_header(data))]
     sender = Sender(client, keys, spool, publish=False)
-    sender._create = True
-    assert sender._transact(frames[:2]) == "sent"
+    sender._create, sender._reader = True, spool.reader(100)
+    assert sender._transact(_Run(frames[:2], []))
 
-    assert sender._transact(frames[:3]) == "sent"
+    assert sender._transact(_Run(frames[:3], []))
     assert sender.state().repeats == 2
     client.delete(keys.tape(TAPE))
     client.xadd(keys.tape(TAPE), {FIELD: b"other"}, id="1-5")
     with pytest.raises(TapeError, match="1-5"):
-        sender._transact(frames[:1])
+        sender._transact(_Run(frames[:1], []))
 
 
 @pytest.mark.parametrize("how", ["flushall", "delete"])
@@ -263,8 +263,8 @@ def test_short_memory_trims_what_every_reader_has(
     own_server: EmbeddedServer, keys: Keys, spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Up to the position of the readers and no further."""
-    monkeypatch.setattr(sender_module, "TRIM_ABOVE", 0.0)
-    monkeypatch.setattr(sender_module, "MEMORY_CHECK_S", 0.01)
+    monkeypatch.setattr(pressure, "TRIM_ABOVE", 0.0)
+    monkeypatch.setattr(pressure, "CHECK_S", 0.01)
     with connect(own_server.url) as client:
         sender = Sender(client, keys, spool, publish=False, folded=lambda: Position(1, 62))
         with running(sender):

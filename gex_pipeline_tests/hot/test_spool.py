@@ -275,7 +275,7 @@ def test_after_a_failed_fsync_the_spool_goes_on_in_another_file(
         disk.broken = False
         spool.append(trades(3), MONDAY)
 
-        assert newest_segment(tmp_path) != first
+        assert eventually(lambda: newest_segment(tmp_path) != first)
         assert seqs(spool) == list(range(1, 10))
 
 
