@@ -1,4 +1,4 @@
-"""Make docs/settings.md, .env.example and the example chain from their sources.
+"""Make docs/settings.md, .env.example, the tables of docs/data.md and the example chain.
 
 Run: python -m gex_pipeline_tests.generate_docs
 """
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from gex_pipeline.settings import Setting, expected, registry
+from gex_pipeline_tests.data_page import with_tables
 from gex_pipeline_tests.synthetic import quote_table, synthetic_chain
 
 ROOT: Final = Path(__file__).parents[1]
@@ -49,6 +50,7 @@ def documents() -> dict[Path, str]:
     return {
         ROOT / "docs" / "settings.md": settings_page(),
         ROOT / ".env.example": env_example(),
+        ROOT / "docs" / "data.md": data_page(),
         ROOT / "docs" / "examples" / "spx_synthetic.csv": example_chain(),
     }
 
@@ -61,6 +63,11 @@ def settings_page() -> str:
 def env_example() -> str:
     """Return a .env file with every setting commented out."""
     return "\n".join([EXAMPLE_INTRODUCTION, *_example_lines()]).rstrip("\n") + "\n"
+
+
+def data_page() -> str:
+    """Return docs/data.md with the part of it that is made from the tables made anew."""
+    return with_tables((ROOT / "docs" / "data.md").read_text(encoding="utf-8"))
 
 
 def example_chain() -> str:
