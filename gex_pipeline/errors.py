@@ -8,6 +8,7 @@ GexError
 │  ├─ SpoolHeldError       another process owns it
 │  └─ SpoolFullError       neither disk nor memory takes more
 ├─ LakeError               the chain of a tape's parts is broken
+│  ├─ LakeFileError        a file does not hold what it should
 │  ├─ LakeVersionError     a newer release wrote a part of it
 │  └─ LakeDamagedError     a file of it is not what was written
 ├─ LeaseHeldError          another process runs the service
@@ -118,6 +119,17 @@ class LakeDamagedError(LakeError):
             f"The answer is cut short by a damaged file: {'; '.join(files)}."
             " Ask again with every file checked first (gex sql --check): it is left out then, and"
             " named.",
+        )
+
+
+class LakeFileError(LakeError):
+    """A file of the lake does not hold what it should; nothing was built on it."""
+
+    def __init__(self, file: str, problem: str) -> None:
+        GexError.__init__(
+            self,
+            f"{file}: {problem}. Nothing was committed from it, nothing was removed."
+            " Check the disk, then rebuild the part from the spool: gex repair",
         )
 
 

@@ -58,6 +58,12 @@ class HotSource:
         end = tape_end(self._store, self._keys.tape(tape))
         return None if end is None else end.seq
 
+    def is_archived(self, tape: str, cursor: int) -> bool:
+        """Return whether tape and spool hold nothing behind a seq."""
+        if (self.sent(tape) or 0) > cursor:
+            return False
+        return next(self.spooled(tape, cursor), None) is None
+
     def trim(self, tape: str, epoch: int, seq: int) -> None:
         """Forget the tape up to a committed seq, but nothing that the engine has not folded."""
         for position in self._folded(tape):

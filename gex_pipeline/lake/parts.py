@@ -91,6 +91,8 @@ class Manifest(msgspec.Struct, frozen=True):
     gaps: tuple[Gap, ...] = ()
     schema: int = 1
     """LAKE_SCHEMA_VERSION of its writer."""
+    retired: tuple[DayFile, ...] = ()
+    """Files that were let go after their time: the range stays committed, the rows are gone."""
 
 
 class Chain(msgspec.Struct, frozen=True):
@@ -120,7 +122,7 @@ def read_chain(paths: LakePaths, tape: str) -> Chain:
         if attempt:
             time.sleep(LISTING_PAUSE_S)
         try:
-            starts = _part_starts(paths, tape)  # before the manifests: end of day removes parts
+            starts = part_starts(paths, tape)  # before the manifests: end of day removes parts
             manifests = _manifests(paths, tape)
             nodes = _walk(paths, tape, starts, manifests)
         except (OSError, ValueError) as error:  # msgspec's errors are ValueErrors
@@ -194,19 +196,25 @@ def _fill(draft: Path, part: Part, write: Mapping[str, Callable[[Path], None]]) 
     point("part.synced")
 
 
-def _part_starts(paths: LakePaths, tape: str) -> list[int]:
+def part_starts(paths: LakePaths, tape: str) -> list[int]:
+    """Return where the parts of a tape start, reached by the chain or not."""
     folder = paths.tape(tape)
     if not folder.is_dir():
         return []
     return [int(found.name) for found in folder.iterdir() if found.name.isdigit()]
 
 
+def manifests_of(paths: LakePaths, tape: str) -> list[Manifest]:
+    """Return all manifests of a tape, those too that a longer one has taken the place of."""
+    folder = paths.manifests(tape)
+    listed = sorted(folder.glob("[0-9]*.json")) if folder.is_dir() else []
+    return [decoded(path, Manifest) for path in listed]
+
+
 def _manifests(paths: LakePaths, tape: str) -> dict[int, Manifest]:
     """Return the manifests by their first seq, of two that share it the longer one."""
-    folder = paths.manifests(tape)
     found: dict[int, Manifest] = {}
-    for path in sorted(folder.glob("[0-9]*.json")) if folder.is_dir() else ():
-        manifest = decoded(path, Manifest)
+    for manifest in manifests_of(paths, tape):
         known = found.get(manifest.first)
         if known is None or manifest.last > known.last:
             found[manifest.first] = manifest

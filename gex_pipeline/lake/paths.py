@@ -60,6 +60,15 @@ class LakePaths(msgspec.Struct, frozen=True):
         """Folder of one tape's manifests."""
         return self.days / tape
 
+    def manifest(self, tape: str, first: int, last: int) -> Path:
+        """The manifest of a finished day."""
+        return self.manifests(tape) / f"{first:0{DIGITS}d}-{last:0{DIGITS}d}.json"
+
+    @property
+    def days_lock(self) -> Path:
+        """Held by who finishes days or removes files."""
+        return self.root / ".days.lock"
+
     def tapes(self) -> tuple[str, ...]:
         """Return the tapes that have parts or manifests, sorted."""
         found = {

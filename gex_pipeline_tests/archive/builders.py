@@ -65,6 +65,10 @@ class MemorySource:
         assert tape == TAPE
         return self.tape[-1].last_seq if self.tape else None
 
+    def is_archived(self, tape: str, cursor: int) -> bool:
+        """Return whether neither holds anything behind a seq."""
+        return all(each.last_seq <= cursor for each in (*self.tape, *self.spool))
+
     def trim(self, tape: str, epoch: int, seq: int) -> None:
         """Note the trim."""
         assert tape == TAPE
