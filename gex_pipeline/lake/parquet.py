@@ -18,6 +18,8 @@ from gex_pipeline.market.tables import Table
 
 PART_LEVEL: Final = 1
 DAY_LEVEL: Final = 3
+PART_GROUP: Final = 32_768
+"""Rows of a part that are read at once: end of day reads it one underlying after the other."""
 _SAMPLE_ROWS: Final = 65_536
 _DICTIONARY: Final = "dictionary"
 _SPLIT: Final = "BYTE_STREAM_SPLIT"
@@ -46,7 +48,8 @@ def write_part(
     options = _options(table, part_encodings(table), PART_LEVEL) | {"schema": ordered.schema}
     with pq.ParquetWriter(path, **options) as writer:
         writer.add_key_value_metadata(file_notes(table, **notes))
-        writer.write_table(ordered, row_group_size=rows_per_group(table))
+        rows = min(rows_per_group(table), PART_GROUP)
+        writer.write_table(ordered, row_group_size=rows)
 
 
 def write_rows(
