@@ -23,7 +23,7 @@ from gex_pipeline.hot.pressure import Pressure, is_back_pressure
 from gex_pipeline.hot.projection import Command, Projection
 from gex_pipeline.hot.spool import Spool
 from gex_pipeline.hot.tape import FIELD, RETRY_S, held_ranges, tape_end, trim
-from gex_pipeline.hot.transact import Transaction
+from gex_pipeline.hot.transact import Line
 
 WAIT_S = 0.25
 """Longest wait for a frame before `stop` is looked at."""
@@ -112,6 +112,7 @@ class Sender:
         )
         self._beside = False
         self._reader: SpoolReader | None = None
+        self._line: Line | None = None
         self._next: _Run | None = None
         self._create = False
         self._connected = False
@@ -231,12 +232,15 @@ class Sender:
         if self._reader is not None:
             self._damaged += self._reader.damaged
             self._reader.close()
-        self._reader = self._next = None
+        if self._line is not None:
+            self._line.close()
+        self._reader = self._line = self._next = None
 
     # --- where to go on -----------------------------------------------------------------------
 
     def _resync(self) -> SpoolReader:
-        """Go on from the server's last id, or create the tape."""
+        """Go on from the server's last id, or create the tape; the line is open before we ask."""
+        self._line = Line(self._client)
         end = tape_end(self._client, self._key)
         self._create = end is None
         if end is None:
@@ -324,13 +328,10 @@ class Sender:
         ]
         if self._create:
             commands[0] = tuple(word for word in commands[0] if word != "NOMKSTREAM")
-        transaction = Transaction(self._client, [*commands, *derived])
-        try:
-            self._next = self._next or self._prepared()
-        except BaseException:
-            transaction.abandon()
-            raise
-        replies = transaction.replies()
+        assert self._line is not None  # noqa: S101 # opened by _resync
+        self._line.send([*commands, *derived])
+        self._next = self._next or self._prepared()
+        replies = self._line.replies()
         self._create = False
         return replies
 

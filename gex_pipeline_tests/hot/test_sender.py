@@ -21,6 +21,7 @@ from gex_pipeline.hot.sender import Sender, _Run
 from gex_pipeline.hot.spool import Spool
 from gex_pipeline.hot.tape import FIELD, floor_of
 from gex_pipeline.hot.ticks import decode_level2, decode_tick
+from gex_pipeline.hot.transact import Line
 from gex_pipeline.market.codec import decode_json
 from gex_pipeline.market.events import BookUpdate, Event
 from gex_pipeline_tests.hot.builders import (
@@ -148,7 +149,7 @@ def test_a_refused_id_is_a_repeat_only_if_the_bytes_are_equal(
     """Equal bytes are counted, others stop the sender."""
     frames = [(header, data) for data in spool.read_after(0) if (header := read_header(data))]
     sender = Sender(client, keys, spool, publish=False)
-    sender._create, sender._reader = True, spool.reader(100)
+    sender._create, sender._reader, sender._line = True, spool.reader(100), Line(client)
     assert sender._transact(_Run(frames[:2], []))
 
     assert sender._transact(_Run(frames[:3], []))
@@ -157,6 +158,7 @@ def test_a_refused_id_is_a_repeat_only_if_the_bytes_are_equal(
     client.xadd(keys.tape(TAPE), {FIELD: b"other"}, id="1-5")
     with pytest.raises(TapeError, match="1-5"):
         sender._transact(_Run(frames[:1], []))
+    sender._close()
 
 
 @pytest.mark.parametrize("how", ["flushall", "delete"])

@@ -1,0 +1,1 @@
+"""Faults on purpose: kills, cuts, full disks, lost replies; each event exactly once."""
