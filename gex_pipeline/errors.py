@@ -279,6 +279,16 @@ class NoDataError(InputError):
         )
 
 
+class NotRecordedError(NoDataError):
+    """The lake does not hold the moment that is asked for."""
+
+    def __init__(self, symbol: str, moment: str, held: str) -> None:
+        super(NoDataError, self).__init__(
+            f"The lake has no figures of {symbol} as of {moment}: {held}. Ask for a moment in it;"
+            " what is newer comes with the next archive step."
+        )
+
+
 class ApiKeyError(InputError):
     """There is no API key of that id."""
 

@@ -10,7 +10,8 @@ from typing import Any, Final, Protocol, TypeVar, cast
 import numpy as np
 
 from gex_pipeline.exposure.live import Layout, Rows, lay_out
-from gex_pipeline.market.arrays import Bools
+from gex_pipeline.exposure.quotes import QuoteBatch, last_of
+from gex_pipeline.market.arrays import Bools, Floats, Ints
 from gex_pipeline.market.events import OptionQuote
 
 _Cell = TypeVar("_Cell")
@@ -89,20 +90,68 @@ class Columns:
         self._seen_ns[row] = event.ts_recv_ns
         self._streamed[row] = event.streamed
 
+    def write_many(self, batch: QuoteBatch) -> None:
+        """Write what a batch says, as writing its events one after the other would."""
+        if not len(batch):
+            return
+        row = self._rows_of(batch)
+        self._settle(row, batch)
+        arrays = self._arrays
+        bid, ask = _prices(batch.bid), _prices(batch.ask)
+        last = last_of(row, bid, ask, arrays["bid"], arrays["ask"])
+        moved = last.changed >= 0
+        at, changed = last.row[moved], last.changed[moved]
+        arrays["bid"][at], arrays["ask"][at] = bid[changed], ask[changed]
+        arrays["changed_ns"][at] = batch.ts_recv_ns[changed]
+        arrays["iv"][last.row] = _prices(batch.iv[last.newest])
+        arrays["gamma"][last.row] = _prices(batch.gamma[last.newest])
+        arrays["open_interest"][last.row] = batch.open_interest[last.newest]
+        arrays["volume"][last.row] = batch.volume[last.newest]
+        arrays["quote_ns"][last.row] = batch.ts_event_ns[last.newest]
+        arrays["seen_ns"][last.row] = batch.ts_recv_ns[last.newest]
+        arrays["streamed"][last.row] = batch.streamed[last.newest]
+
+    def _rows_of(self, batch: QuoteBatch) -> Ints:
+        """Return the row of each event; contracts that are new get theirs as they appear."""
+        known = [self._row_of.get(name, 0) for name in batch.names]
+        rows = np.array(known, dtype=np.int64)
+        new, first = np.unique(batch.name[rows[batch.name] == 0], return_index=True)
+        for name in new[np.argsort(first)].tolist():
+            rows[name] = self._append(batch.names[name], "")
+        return rows[batch.name]
+
+    def _settle(self, row: Ints, batch: QuoteBatch) -> None:
+        """Take over the last settlement that the batch states of each contract."""
+        stated = np.flatnonzero(batch.settlement != "")
+        if not stated.size:
+            return
+        rows, from_end = np.unique(row[stated][::-1], return_index=True)
+        letters = batch.settlement[stated[stated.size - 1 - from_end]]
+        for at, letter in zip(rows.tolist(), letters.tolist(), strict=True):
+            if letter != self._settlements[at - 1]:
+                self._settlements[at - 1] = letter
+                self._layout = None
+
     def copy(self) -> Rows:
         """Return the rows as they are now."""
         size = len(self) + 1
         return Rows(**{name: array[:size].copy() for name, array in self._arrays.items()})
 
-    def load(self, contracts: tuple[str, ...], settlements: tuple[str, ...], rows: Rows) -> None:
-        """Take over the rows of an image, in its order."""
+    def load(
+        self,
+        contracts: tuple[str, ...],
+        settlements: tuple[str, ...],
+        rows: Rows,
+        layout: Layout | None = None,
+    ) -> None:
+        """Take over the rows of an image, in its order, and its layout."""
         self._row_of = {contract: row for row, contract in enumerate(contracts, 1)}
         self._settlements = list(settlements)
         for name, empty in _EMPTY.items():
             column = getattr(rows, name)
             spare = np.full(max(_FIRST_CAPACITY, column.size), empty)
             self._arrays[name] = np.concatenate((column, spare))
-        self._layout = None
+        self._layout = layout
         self._view()
 
     def begin_day(self, since_ns: int, alive: Bools) -> None:
@@ -151,3 +200,8 @@ class Columns:
 def _price(value: float | None) -> float:
     """Return what is no price as NaN, as the intake of files does."""
     return math.nan if value is None or value < 0 else value
+
+
+def _prices(values: Floats) -> Floats:
+    """Return `_price` of a column."""
+    return np.where(values < 0, np.nan, values)

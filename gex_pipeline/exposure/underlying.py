@@ -9,6 +9,7 @@ import numpy as np
 from gex_pipeline.exposure.columns import Columns
 from gex_pipeline.exposure.gaps import Lost, opened, still_open
 from gex_pipeline.exposure.live import Image, Spot, Window, asof_ns, spot_ns
+from gex_pipeline.exposure.quotes import QuoteBatch
 from gex_pipeline.market import sessions
 from gex_pipeline.market.events import ChainHeader, Event, Gap, OptionQuote, Quote, Trade
 
@@ -59,6 +60,11 @@ class Underlying:
         if self._gaps and isinstance(event, Trade | Quote | ChainHeader):
             self._close_gaps()
 
+    def take_quotes(self, batch: QuoteBatch) -> None:
+        """Take in many events of its options at once."""
+        self.dirty = True
+        self.columns.write_many(batch)
+
     def take_gap(self, gap: Gap) -> None:
         """Take in that something was not seen; ours, or the whole tape's.
 
@@ -97,7 +103,7 @@ class Underlying:
 
     def restore(self, image: Image) -> None:
         """Go on from an image."""
-        self.columns.load(image.contracts, image.settlements, image.rows)
+        self.columns.load(image.contracts, image.settlements, image.rows, image.layout)
         self._spot, self._windows, self._gaps = image.spot, image.windows, image.gaps
         self.ts_recv_ns = image.ts_recv_ns
         self.day = sessions.et_datetime(image.asof_ns).date()

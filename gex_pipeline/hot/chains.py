@@ -4,6 +4,7 @@ Any Arrow reader opens it. The engine starts again from it and the tape behind i
 gateway folds scopes from it that nobody publishes.
 """
 
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -13,7 +14,7 @@ import redis
 
 from gex_pipeline.errors import CodecError
 from gex_pipeline.exposure.gaps import Lost
-from gex_pipeline.exposure.live import Image, Rows, Spot, Window, lay_out
+from gex_pipeline.exposure.live import Image, Layout, Rows, Spot, Window, lay_out
 from gex_pipeline.hot.frame import Position
 from gex_pipeline.hot.keys import Keys
 
@@ -79,10 +80,16 @@ def decode_image(data: bytes) -> Image:
         **{name: getattr(head, name) for name in _SHARED},
         contracts=contracts,
         settlements=settlements,
-        layout=lay_out(head.symbol, contracts, settlements),
+        layout=_layout(head.symbol, contracts, settlements),
         rows=_rows(table),
         spot=Spot(**spot),  # type: ignore[arg-type]
     )
+
+
+@lru_cache(maxsize=4)
+def _layout(symbol: str, contracts: tuple[str, ...], settlements: tuple[str, ...]) -> Layout:
+    """Return `lay_out`: images of one day are laid out alike, which takes longer than the rest."""
+    return lay_out(symbol, contracts, settlements)
 
 
 def chain_positions(data: bytes) -> dict[str, tuple[int, int]]:
