@@ -16,7 +16,7 @@ from typing import Final
 import duckdb
 import msgspec
 
-from gex_pipeline.lake.derived import read_derived
+from gex_pipeline.lake.derived import read_derived, read_months
 from gex_pipeline.lake.durable import locked, point, sync
 from gex_pipeline.lake.files import files_of
 from gex_pipeline.lake.parts import LEFTOVER_AGE_S, Chain, Manifest, part_starts, read_chain
@@ -129,7 +129,7 @@ def _finish_dead(folder: Path, passed: _Pass) -> None:
 
 
 def _in_lake(paths: LakePaths, chains: list[Chain]) -> set[str]:
-    found = files_of(paths, chains, tuple(read_derived(paths)))
+    found = files_of(paths, chains, (*read_derived(paths), *read_months(paths)))
     return {str(each.path) for files in found.values() for each in files}
 
 

@@ -6,14 +6,19 @@ what it named before goes after a grace.
 """
 
 import datetime
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from gex_pipeline.lake.durable import make_folders, sync
 from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.lake.records import decoded
+
+MONTHS: Final = "months"
+"""Folder of the records of months, beside those of days."""
 
 
 class Derived(msgspec.Struct, frozen=True):
@@ -29,6 +34,8 @@ class Derived(msgspec.Struct, frozen=True):
     bytes: int
     made_from: str = ""
     """What it was made from: tape to last seq, as text; another text, and it is out of date."""
+    dates: tuple[datetime.date, ...] = ()
+    """Of a month (lake/months.py): the days that it stands for."""
     schema: int = 1
 
 
@@ -59,5 +66,29 @@ def read_derived(paths: LakePaths, table: str | None = None) -> Iterator[Derived
         yield decoded(path, Derived)
 
 
+def read_months(paths: LakePaths, table: str | None = None) -> Iterator[Derived]:
+    """Yield the records of months, whether or not they still stand for their days."""
+    pattern = f"{table or '*'}/{MONTHS}/[0-9]*.json"
+    for path in sorted(paths.derived.glob(pattern)) if paths.derived.is_dir() else ():
+        yield decoded(path, Derived)
+
+
+def with_months(days: Sequence[Derived], months: Sequence[Derived]) -> tuple[Derived, ...]:
+    """Return the records to read: a month in the place of its days, while it is made from them."""
+    found = list(days)
+    for month in months:
+        stood_for = [day for day in found if day.key == month.key and day.date in month.dates]
+        if len(stood_for) == len(month.dates) and made_from(stood_for) == month.made_from:
+            found = [day for day in found if day not in stood_for] + [month]
+    return tuple(sorted(found, key=lambda record: (record.date, record.key)))
+
+
+def made_from(days: Iterable[Derived]) -> str:
+    """Return what a month is made from: its days' files, and how they were made."""
+    told = [(day.file, day.rows, day.bytes, day.made_from, day.schema) for day in days]
+    return f"{zlib.crc32(repr(told).encode()):08x}"
+
+
 def _place(paths: LakePaths, record: Derived) -> Path:
-    return paths.derived / record.table / f"{record.date}.{record.key}.json"
+    folder = paths.derived / record.table
+    return (folder / MONTHS if record.dates else folder) / f"{record.date}.{record.key}.json"

@@ -12,12 +12,14 @@ while, so collect a frame soon, or scan anew.
 import datetime
 import warnings
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
 from gex_pipeline.errors import NoLakeError, NoTableError
+from gex_pipeline.lake.columns import rows_per_group
 from gex_pipeline.lake.damage import Damage, damaged, gone, united
 from gex_pipeline.lake.files import LakeFile
 from gex_pipeline.lake.paths import LakePaths
@@ -85,16 +87,15 @@ class Lake:
         """
         first, last = _day(start), _day(end)
         files = self._whole(self._files(table, first, last))
-        frame = pl.concat(
-            [*_by_version(TABLES[table], files), *self._lost(table, first, last)], how="vertical"
-        )
+        frame = pl.concat([scan_files(table, files), *self._lost(table, first, last)])
         for wanted in (*_between(first, last), *_of_symbols(table, symbols)):
             frame = frame.filter(wanted)
         return frame
 
     def dates(self, table: str) -> list[datetime.date]:
         """Return the session dates of which the table has rows, ascending."""
-        return sorted({file.date for file in self._files(table, None, None) if file.rows})
+        files = self._files(table, None, None)
+        return sorted({date for file in files if file.rows for date in file.dates})
 
     def files(self, table: str, *, start: Day | None = None, end: Day | None = None) -> list[Path]:
         """Return the table's Parquet files with rows of these dates: for other tools."""
@@ -103,7 +104,7 @@ class Lake:
 
     def ends(self) -> pl.DataFrame:
         """Return the last committed event of each tape: tape, epoch, seq."""
-        rows = [(each.tape, each.epoch, each.cursor) for each in look(self.paths).chains]
+        rows = [(each.tape, each.epoch, each.cursor) for each in look(self.paths, ()).chains]
         schema = {"tape": pl.String(), "epoch": pl.Int64(), "seq": pl.Int64()}
         return pl.DataFrame(rows, schema=schema, orient="row")
 
@@ -131,7 +132,11 @@ class Lake:
         if table not in TABLES:
             raise NoTableError(table, TABLES)
         low, high = first or datetime.date.min, last + LATE if last else datetime.date.max
-        return [each for each in look(self.paths).of([table]) if low <= each.date <= high]
+        return [
+            each
+            for each in look(self.paths, (table,)).of((table,))
+            if low <= each.dates[-1] and each.date <= high
+        ]
 
     def _whole(self, files: list[LakeFile]) -> list[LakeFile]:
         """Return the files that can be read, and warn of the others."""
@@ -150,7 +155,7 @@ class Lake:
         rows = [
             {"session_date": node.date, "tape": chain.tape, "epoch": node.epoch, "symbol": ""}
             | {"cause": "lost", "first_seq": gap.first, "last_seq": gap.last}
-            for chain in look(self.paths).chains
+            for chain in look(self.paths, ()).chains
             for node in chain.nodes
             if (first or node.date) <= node.date <= (last or node.date)
             for gap in node.gaps
@@ -161,6 +166,16 @@ class Lake:
 def schema_of(table: Table) -> pl.Schema:
     """Return a table's columns and their types in Polars."""
     return pl.Schema({column.name: _TYPES[column.type] for column in table.columns})
+
+
+def scan_files(table: str, files: Sequence[LakeFile]) -> pl.LazyFrame:
+    """Return the rows of these files, with today's columns whatever their version."""
+    versions = sorted({file.schema for file in files})
+    frames = [
+        _scanned(TABLES[table], version, [file for file in files if file.schema == version])
+        for version in versions
+    ]
+    return pl.concat(frames) if frames else pl.LazyFrame(schema=schema_of(TABLES[table]))
 
 
 def et(column: str) -> pl.Expr:
@@ -180,22 +195,21 @@ def _day(day: Day | None) -> datetime.date | None:
     return datetime.date.fromisoformat(day) if isinstance(day, str) else day
 
 
-def _by_version(table: Table, files: Sequence[LakeFile]) -> list[pl.LazyFrame]:
-    """Return a frame per schema version, each with today's columns; none: an empty one."""
-    versions = sorted({file.schema for file in files})
-    frames = [
-        _scanned(table, version, [file.path for file in files if file.schema == version])
-        for version in versions
-    ]
-    return frames or [pl.LazyFrame(schema=schema_of(table))]
-
-
-def _scanned(table: Table, version: int, files: list[Path]) -> pl.LazyFrame:
+def _scanned(table: Table, version: int, files: list[LakeFile]) -> pl.LazyFrame:
+    """Return the rows of files of one version; groups are told apart where there are several."""
     schema = schema_of(table)
+    groups = any(file.rows > rows_per_group(table) for file in files)
+    scan = partial(
+        pl.scan_parquet,
+        [file.path for file in files],
+        hive_partitioning=False,
+        glob=False,
+        use_statistics=groups,
+    )
     if is_current(table.name, version):
-        return pl.scan_parquet(files, schema=schema, hive_partitioning=False, glob=False)
+        return scan(schema=schema)
     stored = stored_names(table, version)
-    frame = pl.scan_parquet(files, hive_partitioning=False, glob=False)
+    frame = scan()
     return frame.select(
         (pl.lit(None) if (old := stored[name]) is None else pl.col(old)).cast(kind).alias(name)
         for name, kind in schema.items()

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gex_pipeline.lake.derived import Derived, read_derived
+from gex_pipeline.lake.derived import MONTHS, Derived, read_derived, read_months, with_months
 from gex_pipeline.lake.parts import Chain, read_chain
 from gex_pipeline.lake.paths import LakePaths
 
@@ -51,18 +51,20 @@ def chains(paths: LakePaths) -> tuple[Chain, ...]:
 
 
 def derived_records(paths: LakePaths) -> tuple[Derived, ...]:
-    """Return the records of all derived files, by table, date and key."""
+    """Return the records of all derived files, by table, date and key; months for their days."""
     tops = sorted(paths.derived.iterdir()) if paths.derived.is_dir() else []
     return tuple(
         record
         for folder in tops
         if folder.is_dir() and not folder.name.startswith(".")
-        for record in _remembered(("derived",), (folder,), partial(_derived, paths, folder.name))
+        for record in _remembered(
+            ("derived",), (folder, folder / MONTHS), partial(_derived, paths, folder.name)
+        )
     )
 
 
 def _derived(paths: LakePaths, table: str) -> tuple[Derived, ...]:
-    return tuple(read_derived(paths, table))
+    return with_months(tuple(read_derived(paths, table)), tuple(read_months(paths, table)))
 
 
 def _remembered(kind: tuple[str, ...], folders: tuple[Path, ...], read: Callable[[], Any]) -> Any:

@@ -7,7 +7,7 @@ and named in the answer and in `_damaged`. Nothing can be written, no other file
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -78,14 +78,14 @@ class Seen(msgspec.Struct, frozen=True):
         return [file for table in tables for file in self.files.get(table, ())]
 
 
-def look(paths: LakePaths) -> Seen:
-    """Return what the lake holds now.
+def look(paths: LakePaths, tables: Collection[str] = TABLES) -> Seen:
+    """Return what the lake holds of these tables now.
 
     Raises:
         LakeError: a chain is broken, or a newer release wrote some of it.
     """
     found = chains(paths)
-    return Seen(found, files_of(paths, found, derived_records(paths)))
+    return Seen(found, files_of(paths, found, derived_records(paths), tables))
 
 
 def query(paths: LakePaths, sql: str, *, checked: bool = False) -> Answer:
@@ -140,7 +140,7 @@ def _opened(
     """Give a connection in which the statement has begun, after as many attempts as it takes."""
     tables, found = _named(sql), tuple[Damage, ...]()
     for attempt in range(1, ATTEMPTS + 1):
-        seen = look(paths)
+        seen = look(paths, tables)
         files = seen.of(tables)
         lacking = gone(files)
         if lacking and attempt == 1:

@@ -170,7 +170,7 @@ def test_a_file_that_end_of_day_replaced_is_listed_again(
     for part in paths.tape(TAPE).iterdir():
         shutil.rmtree(part)
     lists = iter([stale])
-    monkeypatch.setattr(reader, "look", lambda where: next(lists, None) or look(where))
+    monkeypatch.setattr(reader, "look", lambda *what: next(lists, None) or look(*what))
 
     answer = query(paths, "select count(*) from trades")
 

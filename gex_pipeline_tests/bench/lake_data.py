@@ -1,0 +1,219 @@
+"""Lakes for the bench: a year of GEX seconds, and a day of ticks, as end of day writes them."""
+
+import datetime
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from gex_pipeline.lake.columns import schema_of
+from gex_pipeline.lake.derived import Derived, commit_derived
+from gex_pipeline.lake.durable import make_folders
+from gex_pipeline.lake.parquet import DayWriter
+from gex_pipeline.lake.parts import DayFile, Manifest
+from gex_pipeline.lake.paths import LakePaths
+from gex_pipeline.market.arrays import Floats, Ints
+from gex_pipeline.market.sessions import (
+    SECOND_NS,
+    next_trading_day,
+    regular_open_ns,
+    trading_day_on_or_after,
+)
+from gex_pipeline.market.tables import GEX, LAKE_SCHEMA_VERSION, TABLES, Table
+
+DAYS: Final = 252
+SECONDS: Final = 23_400
+"""Of regular hours."""
+GEX_TAPE: Final = "gex.index"
+_FIRST_DAY: Final = datetime.date(2025, 11, 20)
+_LEVELS: Final = ("call_wall", "put_wall", "abs_gamma_strike", "max_net_strike", "min_net_strike")
+_SUMS: Final = ("net_gex", "call_gex", "put_gex", "gross_gex", "dex", "vex", "cex")
+
+
+def build_year(paths: LakePaths, days: int = DAYS, seconds: int = SECONDS) -> None:
+    """Write a year of gex, one symbol and scope, with manifests, and its gex_1m."""
+    rng = np.random.default_rng(11)
+    day, seq, spot = trading_day_on_or_after(_FIRST_DAY), 0, 6000.0
+    for _ in range(days):
+        rows = gex_day(rng, day, seconds, seq, spot)
+        commit_day(paths, GEX_TAPE, day, seq + 1, {GEX.name: rows})
+        minute = pa.array(np.arange(59, seconds, 60))
+        _derive(paths, day, rows.take(minute))
+        seq, spot = seq + seconds, rows["spot"][-1].as_py()
+        day = next_trading_day(day)
+
+
+def gex_day(
+    rng: np.random.Generator, day: datetime.date, seconds: int, seq: int, spot: float
+) -> pa.Table:
+    """Return a day's rows: spot on ticks, sums that wander, levels that rest and then jump."""
+    ts_ns = regular_open_ns(day) + (np.arange(seconds) + 1) * SECOND_NS
+    spots = np.round(spot * np.exp(np.cumsum(rng.standard_normal(seconds)) * 7e-5), 2)
+    columns: dict[str, Any] = {
+        "source": "gex",
+        "mode": "live",
+        "session_date": day,
+        "tape": GEX_TAPE,
+        "epoch": 1,
+        "seq": seq + 1 + np.arange(seconds),
+        "symbol": "SPX",
+        "ts_event_ns": ts_ns,
+        "ts_recv_ns": ts_ns,
+        "scope": "all",
+        "convention": "gexc-1:356bfcae",
+        "positions": _positions(rng, seconds),
+        "spot": spots,
+        "max_pain": np.full(seconds, 5 * np.round(spot / 5)),
+        "expected_move": np.abs(_walk(rng, seconds, 20.0, 0.01)),
+        "open_interest": np.full(seconds, 1.4e7),
+        "volume": np.cumsum(rng.integers(0, 300, seconds)).astype(float),
+        "contracts": np.full(seconds, 20_000),
+        "own_share": _walk(rng, seconds, 0.95, 1e-4),
+        "vendor_share": _walk(rng, seconds, 0.04, 1e-4),
+        "confidence": _walk(rng, seconds, 0.9, 1e-4),
+        "confidence_level": "high",
+        "null_reasons": "{}",
+        "gap_s": np.zeros(seconds),
+    }
+    for weight in ("oi", "volume"):
+        for name in _SUMS:
+            columns[f"{name}_{weight}"] = _walk(rng, seconds, 3e9, 4e6)
+        columns[f"zero_gamma_{weight}"] = spots + _walk(rng, seconds, -40.0, 0.05)
+        for name in _LEVELS:
+            columns[f"{name}_{weight}"] = _resting(rng, spots)
+    return filled(GEX, columns, seconds)
+
+
+def filled(table: Table, columns: dict[str, Any], rows: int) -> pa.Table:
+    """Return the table of these columns; a single value stands for all rows, what lacks is null."""
+    schema = schema_of(table)
+
+    def array(field: pa.Field) -> pa.Array:
+        value = columns.get(field.name)
+        if value is None:
+            return pa.nulls(rows, field.type)
+        if isinstance(value, list | np.ndarray):
+            return pa.array(value, type=field.type, from_pandas=True)
+        return pa.repeat(pa.scalar(value, field.type), rows)
+
+    return pa.Table.from_arrays([array(field) for field in schema], schema=schema)
+
+
+def commit_day(
+    paths: LakePaths, tape: str, day: datetime.date, first: int, tables: dict[str, pa.Table]
+) -> None:
+    """Write sorted rows as day files, and the manifest that names them."""
+    files, last = [], first - 1
+    for name, rows in tables.items():
+        last += rows.num_rows
+        file = f"{name}/date={day}/{tape}-{first}-{last}.parquet"
+        size = write_day(TABLES[name], rows, paths.lake / file)
+        files.append(DayFile(table=name, file=file, rows=rows.num_rows, bytes=size))
+    manifest = Manifest(
+        tape=tape,
+        epoch=1,
+        date=day,
+        first=first,
+        last=last,
+        files=tuple(files),
+        schema=LAKE_SCHEMA_VERSION,
+    )
+    make_folders(paths.manifests(tape))
+    place = paths.manifests(tape) / f"{first}-{last}.json"
+    place.write_bytes(msgspec.json.encode(manifest))
+
+
+def write_day(table: Table, rows: pa.Table, path: Path) -> int:
+    """Write one day file as end of day does and return its size."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with DayWriter(table, path) as writer:
+        writer.write(rows)
+    return path.stat().st_size
+
+
+def _derive(paths: LakePaths, day: datetime.date, rows: pa.Table) -> None:
+    record = Derived(
+        table="gex_1m",
+        key=GEX_TAPE,
+        date=day,
+        file=f"gex_1m/date={day}/{GEX_TAPE}.parquet",
+        rows=rows.num_rows,
+        bytes=0,
+        schema=LAKE_SCHEMA_VERSION,
+    )
+    commit_derived(paths, record, lambda path: _write(rows, path))
+
+
+def _write(rows: pa.Table, path: Path) -> None:
+    write_day(TABLES["gex_1m"], rows, path)
+
+
+def _walk(rng: np.random.Generator, rows: int, around: float, step: float) -> Floats:
+    return around + np.cumsum(rng.standard_normal(rows)) * step
+
+
+def _resting(rng: np.random.Generator, spots: Floats) -> Floats:
+    """Return strikes near spot that change a dozen times a day."""
+    chosen = np.sort(rng.integers(0, spots.size, 12))
+    place: Ints = chosen[np.searchsorted(chosen, np.arange(spots.size)).clip(max=11)]
+    return 5 * np.round(spots[place] / 5) + 25 * rng.integers(-4, 5, 12)[place % 12]
+
+
+def _positions(rng: np.random.Generator, rows: int) -> list[str]:
+    equity = np.cumsum(rng.integers(800, 1_200, rows)).tolist()
+    index = np.cumsum(rng.integers(1, 9, rows)).tolist()
+    return [
+        f'{{"schwab.equity":[1,{a}],"schwab.index":[1,{b}]}}'
+        for a, b in zip(equity, index, strict=True)
+    ]
+
+
+def ticks_day(symbols: int, rows: int, seed: int = 5) -> Iterator[tuple[str, pa.Table]]:
+    """Yield a day's quotes and trades of many shares, sorted as their day files are."""
+    rng = np.random.default_rng(seed)
+    day = trading_day_on_or_after(_FIRST_DAY)
+    names = sorted({"SPY", "QQQ", *(f"T{n:03}" for n in range(symbols - 2))})
+    shares = rng.dirichlet(np.full(symbols, 0.5)) * 0.6
+    shares[names.index("SPY")] += 0.4  # the one that is asked for is the busiest
+    counts = np.maximum((shares * rows).astype(int), 100)
+    for table, kept in (("quotes", 1.0), ("trades", 0.3)):
+        pieces = [
+            _ticks(rng, day, n, int(c * kept), table) for n, c in zip(names, counts, strict=True)
+        ]
+        yield table, pa.concat_tables(pieces)
+
+
+def _ticks(
+    rng: np.random.Generator, day: datetime.date, symbol: str, rows: int, table: str
+) -> pa.Table:
+    ts_ns = regular_open_ns(day) + np.sort(rng.integers(0, SECONDS * SECOND_NS, rows))
+    price = np.round(100 + np.cumsum(rng.choice([-0.01, 0.0, 0.0, 0.01], rows)), 2)
+    columns: dict[str, Any] = {
+        "source": "schwab",
+        "mode": "live",
+        "session_date": day,
+        "tape": "schwab.equity",
+        "epoch": 1,
+        "seq": np.sort(rng.choice(rows * 40, rows, replace=False)) + 1,
+        "symbol": symbol,
+        "ts_event_ns": ts_ns // 1_000_000 * 1_000_000,
+        "ts_recv_ns": ts_ns + 3_000_000,
+    }
+    if table == "quotes":
+        columns |= {
+            "bid": price,
+            "ask": np.round(price + rng.choice([0.01, 0.02], rows), 2),
+            "bid_size": 100.0 * rng.integers(1, 30, rows),
+            "ask_size": 100.0 * rng.integers(1, 30, rows),
+        }
+    else:
+        columns |= {
+            "price": price,
+            "size": rng.integers(1, 500, rows).astype(float),
+            "volume": np.cumsum(rng.integers(1, 500, rows)),
+            "exchange": rng.choice(np.array(["P", "Q", "Z", "D"], dtype=object), rows),
+        }
+    return filled(TABLES[table], columns, rows)
