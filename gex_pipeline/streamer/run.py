@@ -25,6 +25,7 @@ from gex_pipeline.hot.chains import folded_through
 from gex_pipeline.hot.connect import UNREACHABLE
 from gex_pipeline.hot.frame import Position
 from gex_pipeline.hot.keys import Keys
+from gex_pipeline.hot.owner import knows_its_end
 from gex_pipeline.hot.sender import Sender
 from gex_pipeline.hot.spool import Spool
 from gex_pipeline.hot.tape import floor_of
@@ -44,6 +45,7 @@ from gex_pipeline.streamer.simclock import SimulatedTime
 from gex_pipeline.streamer.tapes import CALENDARS, Tapes, open_spools, tape_name
 
 _PAUSED_LOOK_S = 0.25
+_STORE_LOOK_S = 0.5
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +99,7 @@ async def stream(
     presence = Presence(client, keys)
     await presence.acquire()
     try:
-        floors, archived = await asyncio.to_thread(_floors, client, keys, wiring.root)
+        floors, archived = await _known_floors(client, keys, wiring.root, stop)
         time = MarketTime()
         simulated = SimulatedTime(wiring.base_url, time) if wiring.simulated else None
         if simulated is not None:
@@ -302,22 +304,46 @@ def _archived(root: Path, tape: str) -> int:
     return cursor
 
 
+async def _known_floors(
+    client: redis.Redis, keys: Keys, root: Path, stop: asyncio.Event
+) -> tuple[dict[str, Position], dict[str, int]]:
+    """Return by tape the newest position that server and archive know, and the archive's seq.
+
+    A hot store that is away is not waited for, unless a spool does not know its own end: then only
+    the store may know which numbers are taken, and one that is given twice is an event lost.
+    """
+    said = False
+    while True:
+        floors, archived, blind = await asyncio.to_thread(_floors, client, keys, root)
+        if not blind or stop.is_set():
+            return floors, archived
+        if not said:
+            tapes = ", ".join(blind)
+            log.warning("waiting for the hot store: it may know later numbers of %s", tapes)
+        said = True
+        await asyncio.sleep(_STORE_LOOK_S)
+
+
 def _floors(
     client: redis.Redis, keys: Keys, root: Path
-) -> tuple[dict[str, Position], dict[str, int]]:
-    """Return by tape the newest position that server and archive know, and the archive's seq."""
-    floors, archived = {}, {}
+) -> tuple[dict[str, Position], dict[str, int], list[str]]:
+    """Return positions and seqs by tape, and the tapes that nobody here knows the end of."""
+    floors, archived, blind = {}, {}, []
     for name in map(tape_name, CALENDARS):
         chain = read_chain(LakePaths(root), name)
-        floors[name] = _floor(client, keys, name, Position(chain.epoch, chain.cursor))
+        newest = _newest(client, keys, name)
+        if newest is None and not knows_its_end(root / "spool" / name, name):
+            blind.append(name)
+        epoch, seq = newest or Position(0, 0)
+        floors[name] = Position(max(epoch, chain.epoch), max(seq, chain.cursor))
         archived[name] = chain.cursor
-    return floors, archived
+    return floors, archived, blind
 
 
-def _floor(client: redis.Redis, keys: Keys, name: str, archived: Position) -> Position:
+def _newest(client: redis.Redis, keys: Keys, name: str) -> Position | None:
+    """Return the last position that the server took; None: it is away."""
     try:
-        newest = floor_of(client, keys, name)
+        return floor_of(client, keys, name)
     except UNREACHABLE:
         log.warning("the hot store is away; spool and archive alone say where %s is", name)
-        newest = Position(0, 0)
-    return Position(max(newest.epoch, archived.epoch), max(newest.seq, archived.seq))
+        return None
