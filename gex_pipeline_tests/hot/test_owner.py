@@ -9,7 +9,7 @@ from gex_pipeline_tests.hot.builders import TAPE, fill, newest_segment
 
 
 def test_a_killed_owner_s_files_know_their_end(tmp_path: Path) -> None:
-    """What was written before a kill is in the files, so the next number is known without asking."""
+    """What was written before a kill is in the files, so the next number needs no asking."""
     fill(tmp_path)
 
     assert knows_its_end(tmp_path, TAPE)
