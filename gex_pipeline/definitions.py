@@ -2,22 +2,23 @@
 
 import dagster as dg
 
-from gex_pipeline.defs.assets import catalog, tape_parts
+from gex_pipeline.defs.assets import catalog, day_files, derived_tables, tape_parts
 from gex_pipeline.defs.checks import nothing_lost, parts_read_back
 from gex_pipeline.defs.resources import Pipeline
 from gex_pipeline.defs.schedules import (
     commit_tape,
     every_few_minutes,
+    finish_days,
     refresh_token,
     token_refresh,
 )
-from gex_pipeline.defs.sensors import SUPERVISING, services
+from gex_pipeline.defs.sensors import SUPERVISING, days_over, services
 
 defs = dg.Definitions(
-    assets=[tape_parts, catalog],
+    assets=[tape_parts, day_files, derived_tables, catalog],
     asset_checks=[nothing_lost, parts_read_back],
-    jobs=[commit_tape, refresh_token, *SUPERVISING.values()],
+    jobs=[commit_tape, finish_days, refresh_token, *SUPERVISING.values()],
     schedules=[every_few_minutes, token_refresh],
-    sensors=[services],
+    sensors=[services, days_over],
     resources={"pipeline": Pipeline()},
 )

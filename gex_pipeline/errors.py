@@ -28,6 +28,7 @@ GexError
    ├─ SymbolError          not a symbol that we know
    ├─ NotServedError       a symbol without figures here
    ├─ NoDataError          a symbol of which nothing has arrived
+   ├─ LakeRootError        a place that day files cannot go to
    ├─ ApiKeyError          no API key of that id
    ├─ KeyFileError         a key file that cannot be read
    ├─ PortError            an address that cannot be listened on
@@ -362,6 +363,16 @@ class SettingsError(InputError):
     def __init__(self, problems: tuple[str, ...]) -> None:
         self.problems = problems
         super().__init__("; ".join(problems))
+
+
+class LakeRootError(InputError):
+    """Day files cannot go where GEX_LAKE_ROOT says."""
+
+    def __init__(self, root: str) -> None:
+        super().__init__(
+            f"GEX_LAKE_ROOT is {root}, and day files go to a mounted folder only: object stores"
+            " are not written yet. Name an absolute path, or leave it unset."
+        )
 
 
 class QueryError(InputError):

@@ -14,6 +14,9 @@ COMMANDS: Final = {
     "verify": LazyCommand(
         "gex_pipeline.cli.verify", "verify_date", "Close the ledger of a session date."
     ),
+    "retention": LazyCommand(
+        "gex_pipeline.cli.retention", "retention", "Report or remove day files past their time."
+    ),
     "stream": LazyCommand("gex_pipeline.cli.stream", "stream", "Stream market data onto the tape."),
     "simulate": LazyCommand(
         "gex_pipeline.cli.simulate", "simulate", "Run a simulated market that speaks Schwab."

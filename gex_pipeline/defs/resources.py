@@ -14,14 +14,20 @@ import dagster as dg
 import duckdb
 from dagster_duckdb import DuckDBResource
 
+from gex_pipeline.archive.day import Finished, end_of_day, pending_days
+from gex_pipeline.archive.derive import derive_days
 from gex_pipeline.archive.rows import Origin as RowOrigin
 from gex_pipeline.archive.step import Archived, archive
 from gex_pipeline.archive.tape import HotSource
 from gex_pipeline.errors import UnavailableError
 from gex_pipeline.gateway.connection import hot_url
-from gex_pipeline.hot.connect import connect
+from gex_pipeline.hot.clockstore import read_clock
+from gex_pipeline.hot.connect import UNREACHABLE, connect
 from gex_pipeline.hot.keys import Keys
 from gex_pipeline.lake.catalog import build_catalog
+from gex_pipeline.lake.clean import Cleaned, clean
+from gex_pipeline.lake.days import Day, tables_folder
+from gex_pipeline.lake.derived import Derived
 from gex_pipeline.lake.listing import chains
 from gex_pipeline.lake.parts import Part
 from gex_pipeline.lake.paths import LakePaths
@@ -41,28 +47,54 @@ class Pipeline:
 
     def archive(self) -> tuple[Archived, ...] | None:
         """Commit what the tapes hold; None: another step is at work."""
-        origin, place = self._origin(), self._place()
+        origin = self._origin()
         row = RowOrigin(source=origin.source, mode=_LAKE_MODES[origin.mode], tape="")
-        with connect(place.redis_url) as store:
-            source = HotSource(store, Keys(origin.prefix), origin.root / "spool")
-            tapes = source.tapes()
-            return archive(source, LakePaths(origin.root), tapes, origin=row, now_s=now_s())
+        with self._hot() as (source, _):
+            return archive(source, self._lake(), source.tapes(), origin=row, now_s=now_s())
+
+    def pending_days(self) -> tuple[Day, ...] | None:
+        """Return the days that are over and not finished; None: the hot store does not answer."""
+        try:
+            with self._hot() as (source, now_ns):
+                return pending_days(source, self._lake(), now_ns)
+        except (UnavailableError, *UNREACHABLE):
+            return None
+
+    def finish_days(self) -> Finished | None:
+        """Make day files of all days that are over; None: another end of day is at work."""
+        settings = self._settings()
+        with self._hot() as (source, now_ns):
+            return end_of_day(
+                source,
+                self._lake(),
+                now_ns,
+                tables=tables_folder(settings.gex_lake_root),
+                stop_percent=settings.gex_disk_stop_percent,
+            )
+
+    def derive_days(self) -> tuple[Derived, ...]:
+        """Make the tables that come from finished days, where they are missing or out of date."""
+        return derive_days(self._lake())
+
+    def clean(self) -> Cleaned | None:
+        """Remove what finished days have taken the place of, behind a grace."""
+        return clean(self._lake(), now_s())
 
     def catalog(self) -> Path:
         """Make the catalog of views anew."""
-        return build_catalog(LakePaths(self._origin().root), _opened)
+        return build_catalog(self._lake(), _opened)
 
     def lost(self) -> dict[str, int]:
         """Return how many events of each tape nothing holds any more; only tapes with some."""
         found = {
             chain.tape: sum(g.last - g.first + 1 for node in chain.nodes for g in node.gaps)
-            for chain in chains(LakePaths(self._origin().root))
+            for chain in chains(self._lake())
         }
         return {tape: lost for tape, lost in found.items() if lost}
 
     def faults(self) -> list[str]:
         """Read the newest part of each tape back and return what is wrong with it."""
-        paths = LakePaths(self._origin().root)
+        paths = self._lake()
         newest = [chain.nodes[-1] for chain in chains(paths) if chain.nodes]
         return [f for part in newest if isinstance(part, Part) for f in faults_of(paths, part)]
 
@@ -104,6 +136,17 @@ class Pipeline:
     def supervisor_of(self, name: str) -> str | None:
         """Return the id of the run whose process watches a service now."""
         return supervisor_of(run_folder(self._origin().root), name)
+
+    def _lake(self) -> LakePaths:
+        return LakePaths(self._origin().root)
+
+    @contextmanager
+    def _hot(self) -> Iterator[tuple[HotSource, int]]:
+        """Give the tapes in hot store and spool, and the market time of now."""
+        origin, keys = self._origin(), Keys(self._origin().prefix)
+        with connect(self._place().redis_url) as store:
+            now_ns = read_clock(store, keys).now_ns(time.monotonic_ns())
+            yield HotSource(store, keys, origin.root / "spool"), now_ns
 
     def _settings(self) -> Settings:
         path = Path.cwd() / ".env"

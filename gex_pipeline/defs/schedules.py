@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from gex_pipeline.defs.assets import GROUP
+from gex_pipeline.defs.assets import DAYS, GROUP
 from gex_pipeline.defs.resources import Given
 
 commit_tape = dg.define_asset_job(
@@ -10,6 +10,13 @@ commit_tape = dg.define_asset_job(
     selection=dg.AssetSelection.groups(GROUP),
     executor_def=dg.in_process_executor,
     description="Commit the tape into Parquet parts and make the catalog anew.",
+)
+
+finish_days = dg.define_asset_job(
+    "finish_days",
+    selection=dg.AssetSelection.groups(DAYS) | dg.AssetSelection.assets("catalog"),
+    executor_def=dg.in_process_executor,
+    description="Make day files of the dates that are over, what comes from them, the catalog.",
 )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from gex_pipeline.defs.resources import Given, now_s
+from gex_pipeline.defs.schedules import finish_days
 from gex_pipeline.supervision.guard import Episode
 from gex_pipeline.supervision.plan import SUPERVISED
 
@@ -76,6 +77,26 @@ def services(
             yield dg.RunRequest(job_name=job.name, tags={"gex/service": name})
     if wanted is None:
         yield dg.SkipReason("The hot store does not answer; gex up starts it.")
+
+
+@dg.sensor(
+    job=finish_days,
+    minimum_interval_seconds=20,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def days_over(
+    context: dg.SensorEvaluationContext, pipeline: Given
+) -> dg.RunRequest | dg.SkipReason:
+    """Finish the dates that are over; what could not be finished is tried again each hour."""
+    days = pipeline.pending_days()
+    if not days:
+        why = "No date is over." if days == () else "The hot store does not answer."
+        return dg.SkipReason(why)
+    filters = dg.RunsFilter(job_name=finish_days.name, statuses=list(_OPEN))
+    if context.instance.get_run_records(filters, limit=1):
+        return dg.SkipReason("An end of day is at work.")
+    told = " ".join(f"{day.tape}:{day.date}:{day.last}" for day in days)
+    return dg.RunRequest(run_key=f"{told} {int(now_s()) // 3600}", tags={"gex/days": told[:200]})
 
 
 def _living_runs(instance: dg.DagsterInstance, job_name: str, supervisor: str | None) -> int:

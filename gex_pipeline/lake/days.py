@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import pyarrow as pa
 
-from gex_pipeline.errors import LakeFileError
+from gex_pipeline.errors import LakeFileError, LakeRootError
 from gex_pipeline.lake.damage import damaged
 from gex_pipeline.lake.durable import checksum, make_folders, point, sync, write_synced
 from gex_pipeline.lake.files import files_of_node
@@ -72,6 +72,19 @@ class Day(msgspec.Struct, frozen=True):
     def gaps(self) -> tuple[Gap, ...]:
         """What was lost of it."""
         return tuple(gap for node in self.nodes for gap in node.gaps)
+
+
+def tables_folder(root: str | None) -> Path | None:
+    """Return where day files go by GEX_LAKE_ROOT; None: to the lake itself.
+
+    Raises:
+        LakeRootError: an object store, or no absolute path.
+    """
+    if root is None:
+        return None
+    if "://" in root or not Path(root).is_absolute():
+        raise LakeRootError(root)
+    return Path(root)
 
 
 def days_of(chain: Chain) -> tuple[Day, ...]:

@@ -6,6 +6,8 @@ what it named before goes after a grace.
 """
 
 import datetime
+import itertools
+import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -13,12 +15,14 @@ from typing import Final
 
 import msgspec
 
-from gex_pipeline.lake.durable import make_folders, sync
+from gex_pipeline.lake.durable import checksum, make_folders, sync
 from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.lake.records import decoded
 
 MONTHS: Final = "months"
 """Folder of the records of months, beside those of days."""
+
+_numbers = itertools.count(1)
 
 
 class Derived(msgspec.Struct, frozen=True):
@@ -37,21 +41,23 @@ class Derived(msgspec.Struct, frozen=True):
     dates: tuple[datetime.date, ...] = ()
     """Of a month (lake/months.py): the days that it stands for."""
     schema: int = 1
+    checksum: int = 0
+    """CRC-32 of the file; 0: not known."""
 
 
 def commit_derived(paths: LakePaths, record: Derived, write: Callable[[Path], None]) -> Derived:
     """Write the file by `write`, then its record; return the record with the file's size."""
     target = paths.lake / record.file
     make_folders(target.parent)
-    draft = target.with_name(f".tmp-{target.name}")
+    draft = target.with_name(f".tmp-{os.getpid()}-{next(_numbers)}-{target.name}")
     write(draft)
     sync(draft)
     draft.replace(target)
     sync(target.parent)
-    done = msgspec.structs.replace(record, bytes=target.stat().st_size)
+    done = msgspec.structs.replace(record, bytes=target.stat().st_size, checksum=checksum(target))
     place = _place(paths, record)
     make_folders(place.parent)
-    note = place.with_name(f".tmp-{place.name}")
+    note = place.with_name(f".tmp-{os.getpid()}-{next(_numbers)}-{place.name}")
     note.write_bytes(msgspec.json.encode(done))
     sync(note)
     note.replace(place)

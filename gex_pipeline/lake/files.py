@@ -117,4 +117,5 @@ def _of_derived(lake: Path, record: Derived) -> LakeFile:
         schema=record.schema,
         bytes=record.bytes,
         days=record.dates,
+        checksum=record.checksum or None,
     )

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 
-import pyarrow.compute as pc
+import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gex_pipeline.lake.damage import damaged
+from gex_pipeline.lake.files import files_of_node
 from gex_pipeline.lake.parts import Part
 from gex_pipeline.lake.paths import LakePaths
+from gex_pipeline.lake.readback import SeqsSeen
 
 
 def faults_of(paths: LakePaths, part: Part) -> tuple[str, ...]:
@@ -15,18 +18,17 @@ def faults_of(paths: LakePaths, part: Part) -> tuple[str, ...]:
 
 
 def _faults(paths: LakePaths, part: Part) -> Iterator[str]:
-    folder = paths.part(part.tape, part.first)
-    seen: set[int] = set()
-    for table, rows in part.rows.items():
-        seqs = pq.read_table(folder / f"{table}.parquet", columns=["seq"]).column("seq")
-        if len(seqs) != rows:
-            yield f"{table} of part {part.first} has {len(seqs)} rows and should have {rows}"
-        if (
-            len(seqs)
-            and not part.first <= pc.min(seqs).as_py() <= pc.max(seqs).as_py() <= part.last
-        ):
-            yield f"{table} of part {part.first} has rows outside {part.first} to {part.last}"
-        before = len(seen)
-        seen.update(seqs.to_pylist())
-        if len(seen) - before != len(seqs):
-            yield f"{table} of part {part.first} repeats rows"
+    files = files_of_node(paths, part)
+    yield from (str(each) for each in damaged(files))
+    seqs = SeqsSeen(part.first, part.last)
+    for each in files:
+        try:
+            found = pq.read_table(each.path, columns=["seq"]).column("seq").to_numpy()
+            seqs.add(found)
+        except (OSError, ValueError, pa.ArrowException) as error:
+            yield f"{each.table} of part {part.first} {str(error).splitlines()[0]}"
+            return
+        if len(found) != each.rows:
+            yield f"{each.table} of part {part.first} has {len(found)} rows and had {each.rows}"
+    if part.schema > 1:
+        yield from (f"{problem} in part {part.first}" for problem in seqs.problems(part.gaps))

@@ -52,17 +52,14 @@ class MemorySource:
 
     def after(self, tape: str, epoch: int, seq: int) -> Iterator[RawFrame]:
         """Give what the tape has after a position."""
-        assert tape == TAPE
         yield from (raw(f) for f in self.tape if (f.epoch, f.last_seq) > (epoch, seq))
 
     def spooled(self, tape: str, seq: int) -> Iterable[RawFrame]:
         """Give what the spool has after a seq."""
-        assert tape == TAPE
         return [raw(each) for each in self.spool if each.last_seq > seq]
 
     def sent(self, tape: str) -> int | None:
         """Return the end of the tape."""
-        assert tape == TAPE
         return self.tape[-1].last_seq if self.tape else None
 
     def is_archived(self, tape: str, cursor: int) -> bool:
@@ -71,7 +68,6 @@ class MemorySource:
 
     def trim(self, tape: str, epoch: int, seq: int) -> None:
         """Note the trim."""
-        assert tape == TAPE
         self.trimmed.append((epoch, seq))
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,18 +14,21 @@ import redis
 
 from gex_pipeline.definitions import defs
 from gex_pipeline.defs import sensors
-from gex_pipeline.defs.assets import catalog, tape_parts
+from gex_pipeline.defs.assets import catalog, day_files, derived_tables, tape_parts
 from gex_pipeline.defs.checks import nothing_lost, parts_read_back
 from gex_pipeline.defs.resources import Pipeline
-from gex_pipeline.defs.sensors import SUPERVISING, services
+from gex_pipeline.defs.sensors import SUPERVISING, days_over, services
+from gex_pipeline.hot.clockstore import publish_clock
 from gex_pipeline.hot.embedded import EmbeddedServer, connect
 from gex_pipeline.hot.frame import encode_frame
 from gex_pipeline.hot.keys import Keys
+from gex_pipeline.market.clock import MarketClock
+from gex_pipeline.market.sessions import et_ns
 from gex_pipeline.supervision import watch
 from gex_pipeline.supervision.claim import claim
 from gex_pipeline.supervision.guard import Guard
 from gex_pipeline.supervision.service import find, stop
-from gex_pipeline_tests.archive.builders import TAPE, frames
+from gex_pipeline_tests.archive.builders import FRIDAY, TAPE, frames
 
 KEYS = Keys("sim:")
 
@@ -68,9 +72,10 @@ def test_all_definitions_load() -> None:
         "keep_streamer",
         "keep_engine",
         "commit_tape",
+        "finish_days",
         "refresh_token",
     }
-    assert [sensor.name for sensor in repository.sensor_defs] == ["services"]
+    assert {sensor.name for sensor in repository.sensor_defs} == {"services", "days_over"}
     assert services.minimum_interval_seconds is not None
     assert services.minimum_interval_seconds < 5
     assert {each.name for each in repository.schedule_defs} == {
@@ -99,6 +104,40 @@ def test_the_asset_commits_the_tape(store: redis.Redis, tmp_path: Path) -> None:
     with duckdb.connect(str(tmp_path / "sim" / "gex.duckdb"), read_only=True) as connection:
         assert connection.execute("select mode, count(*) from trades group by 1").fetchall() == [
             ("simulated", 20)
+        ]
+
+
+def test_a_date_that_is_over_is_finished_once(
+    store: redis.Redis, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    """The sensor asks for it by market time; a second run, and a backfill, change nothing."""
+    for each in frames(100):
+        store.xadd(KEYS.tape(TAPE), {"f": encode_frame(each)}, id=f"1-{each.last_seq}")
+    publish_clock(store, KEYS, MarketClock(et_ns(FRIDAY, 16, 59), time.monotonic_ns(), 0.0))
+    dg.materialize([tape_parts], resources={"pipeline": Pipeline()})
+    context = dg.build_sensor_context(instance=instance, repository_def=defs.get_repository_def())
+    early: Any = days_over(context, pipeline=Pipeline())
+    publish_clock(store, KEYS, MarketClock(et_ns(FRIDAY, 17, 5), time.monotonic_ns(), 0.0))
+
+    late: Any = days_over(context, pipeline=Pipeline())
+    chosen = [tape_parts, day_files, derived_tables, catalog, nothing_lost, parts_read_back]
+    runs = [dg.materialize(chosen, resources={"pipeline": Pipeline()}) for _ in range(2)]
+
+    assert (type(early), type(late)) == (dg.SkipReason, dg.RunRequest)
+    counts = [
+        run.asset_materializations_for_node("day_files")[0].metadata["dagster/row_count"].value
+        for run in runs
+    ]
+    assert counts == [100, 0]
+    assert all(check.passed for run in runs for check in run.get_asset_check_evaluations())
+    assert isinstance(days_over(context, pipeline=Pipeline()), dg.SkipReason)
+    with duckdb.connect(str(tmp_path / "sim" / "gex.duckdb"), read_only=True) as connection:
+        assert connection.execute(
+            "select count(*), count(distinct seq) from trades"
+        ).fetchall() == [(20, 20)]
+        assert connection.execute("select symbol, trades from daily").fetchall() == [
+            ("SPX", 20),
+            ("SPY", 0),
         ]
 
 

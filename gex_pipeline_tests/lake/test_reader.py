@@ -210,4 +210,4 @@ def test_a_part_reads_back_as_it_says(paths: LakePaths) -> None:
 
     trades.replace(paths.part(TAPE, first.first) / "trades.parquet")
 
-    assert any("rows outside" in fault for fault in faults_of(paths, first))
+    assert any("other bytes" in fault for fault in faults_of(paths, first))
