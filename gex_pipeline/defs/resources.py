@@ -29,6 +29,7 @@ from gex_pipeline.lake.clean import Cleaned, clean
 from gex_pipeline.lake.days import Day, tables_folder
 from gex_pipeline.lake.derived import Derived
 from gex_pipeline.lake.listing import chains
+from gex_pipeline.lake.months import merge_months
 from gex_pipeline.lake.parts import Part
 from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.lake.verify import faults_of
@@ -74,7 +75,8 @@ class Pipeline:
 
     def derive_days(self) -> tuple[Derived, ...]:
         """Make the tables that come from finished days, where they are missing or out of date."""
-        return derive_days(self._lake())
+        paths = self._lake()
+        return (*derive_days(paths), *merge_months(paths))
 
     def clean(self) -> Cleaned | None:
         """Remove what finished days have taken the place of, behind a grace."""
