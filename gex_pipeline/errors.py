@@ -12,6 +12,7 @@ GexError
 │  ├─ LakeVersionError     a newer release wrote a part of it
 │  └─ LakeDamagedError     a file of it is not what was written
 ├─ LeaseHeldError          another process runs the service
+├─ SessionHeldError        another process runs the replay of that id
 ├─ ServiceError            a service that does not start, or does not stay
 ├─ SimulatorError          the simulator's folder cannot be used
 │  ├─ SimulatorHeldError   another simulator owns it
@@ -29,6 +30,9 @@ GexError
    ├─ NotServedError       a symbol without figures here
    ├─ NoDataError          a symbol of which nothing has arrived
    ├─ LakeRootError        a place that day files cannot go to
+   ├─ ReplayError          nothing in the lake to be replayed
+   ├─ SessionError         a replay that cannot do what it is asked
+   │  └─ NoSessionError    no replay of that id
    ├─ ApiKeyError          no API key of that id
    ├─ KeyFileError         a key file that cannot be read
    ├─ PortError            an address that cannot be listened on
@@ -409,3 +413,41 @@ class StartError(InputError):
 
     def __init__(self, fact: str, cure: str) -> None:
         super().__init__(f"{fact[0].upper()}{fact[1:]}. {cure}.")
+
+
+class ReplayError(InputError):
+    """The lake holds nothing of what is to be replayed."""
+
+    def __init__(self, day: str, dates: tuple[str, ...], symbols: tuple[str, ...]) -> None:
+        held = f"It holds {dates[0]} to {dates[-1]}" if dates else "It holds nothing yet"
+        super().__init__(
+            f"The lake has no tape of {day} that feeds {', '.join(symbols)}. {held}."
+            " Choose another date, or other --symbols."
+        )
+
+
+class SessionError(InputError):
+    """There is no replay of that id, or it does not take part."""
+
+    def __init__(self, fact: str, cure: str) -> None:
+        super().__init__(f"{fact} {cure}")
+
+
+class NoSessionError(SessionError):
+    """There is no replay of that id."""
+
+    def __init__(self, session: str, known: tuple[str, ...]) -> None:
+        there = f"There are: {', '.join(known)}." if known else "There is none at the moment."
+        super().__init__(
+            f"There is no replay {session!r}. {there}", "Start one: gex replay 2026-11-20"
+        )
+
+
+class SessionHeldError(GexError):
+    """Another process runs the replay of that id."""
+
+    def __init__(self, session: str) -> None:
+        super().__init__(
+            f"The replay {session} runs already. Stop it first (gex control stop {session}),"
+            " or choose another id: --session"
+        )

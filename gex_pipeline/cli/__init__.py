@@ -21,6 +21,10 @@ COMMANDS: Final = {
     "simulate": LazyCommand(
         "gex_pipeline.cli.simulate", "simulate", "Run a simulated market that speaks Schwab."
     ),
+    "replay": LazyCommand("gex_pipeline.cli.replay", "replay", "A recorded session again."),
+    "control": LazyCommand(
+        "gex_pipeline.cli.control", "control", "Pause, resume, seek, step, speed or stop a replay."
+    ),
     "serve": LazyCommand("gex_pipeline.cli.serve", "serve", "The API and the page."),
     "open": LazyCommand("gex_pipeline.cli.open", "open_page", "A link that opens the page once."),
     "keys": LazyCommand("gex_pipeline.cli.keys", "keys", "Make, list and revoke API keys."),

@@ -22,7 +22,7 @@ def live_clock() -> MarketClock:
 
 def publish_clock(client: redis.Redis, keys: Keys, clock: MarketClock) -> None:
     """Make the clock that of the namespace; it holds until the machine starts again."""
-    fields = clock_to_mapping(clock) | {_BOOT: _boot_id()}
+    fields = clock_to_mapping(clock) | {_BOOT: boot_id()}
     with client.pipeline() as pipe:
         pipe.delete(keys.clock())
         pipe.hset(keys.clock(), mapping=cast("Any", fields))
@@ -38,13 +38,13 @@ def read_clock(client: redis.Redis, keys: Keys) -> MarketClock:
     """
     stored = cast("dict[bytes, bytes]", client.hgetall(keys.clock()))
     fields = {name.decode(): value.decode() for name, value in stored.items()}
-    if not fields or fields.pop(_BOOT, "") != _boot_id():
+    if not fields or fields.pop(_BOOT, "") != boot_id():
         return live_clock()
     return clock_from_mapping(fields)
 
 
 @cache
-def _boot_id() -> str:
+def boot_id() -> str:
     """Return what changes when monotonic time starts again; "" where the system has none."""
     try:
         return _BOOT_ID.read_text().strip()

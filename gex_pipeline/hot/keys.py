@@ -87,6 +87,10 @@ class Keys(msgspec.Struct, frozen=True):
         """Stream of requests to a service and their answers."""
         return f"{self.prefix}control:{service}"
 
+    def session(self) -> str:
+        """What a replay says of itself, JSON; the channel of the same name carries each word."""
+        return f"{self.prefix}session"
+
     def apikey(self, key_id: str) -> str:
         """Hash of an API key: digest, scopes, life."""
         return f"{self.prefix}apikey:{key_id}"
