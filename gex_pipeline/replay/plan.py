@@ -8,9 +8,10 @@ import msgspec
 import polars as pl
 
 from gex_pipeline.errors import ReplayError
+from gex_pipeline.lake.files import files_of_node
 from gex_pipeline.lake.parts import Chain, read_chain
 from gex_pipeline.lake.paths import LakePaths
-from gex_pipeline.lake.recording import files_of_node, recorded
+from gex_pipeline.lake.recording import recorded
 from gex_pipeline.market.symbology import calendar_of, kind_of
 
 OURS: Final = ("gex", "api")
@@ -144,7 +145,7 @@ def _images(paths: LakePaths, track: Track, at_ns: int) -> dict[str, _Image]:
     found: dict[str, _Image] = {}
     for node in reversed(chain.nodes):
         wanted = [symbol for symbol in track.symbols if symbol not in found]
-        files = [path for name, path in files_of_node(paths, node) if name == "chain_1m"]
+        files = [file.path for file in files_of_node(paths, node) if file.table == "chain_1m"]
         for path in files if wanted else ():
             rows = (
                 pl.scan_parquet(path, hive_partitioning=False)
