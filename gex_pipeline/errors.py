@@ -32,7 +32,8 @@ GexError
    ├─ LakeRootError        a place that day files cannot go to
    ├─ ReplayError          nothing in the lake to be replayed
    ├─ SessionError         a replay that cannot do what it is asked
-   │  └─ NoSessionError    no replay of that id
+   │  ├─ NoSessionError    no replay of that id
+   │  └─ SessionOverError  it has ended
    ├─ ApiKeyError          no API key of that id
    ├─ KeyFileError         a key file that cannot be read
    ├─ PortError            an address that cannot be listened on
@@ -440,6 +441,16 @@ class NoSessionError(SessionError):
         there = f"There are: {', '.join(known)}." if known else "There is none at the moment."
         super().__init__(
             f"There is no replay {session!r}. {there}", "Start one: gex replay 2026-11-20"
+        )
+
+
+class SessionOverError(SessionError):
+    """The replay has ended; nobody is there to do anything."""
+
+    def __init__(self, session: str, day: str) -> None:
+        super().__init__(
+            f"The replay {session} runs no more.",
+            f"Start it again: gex replay {day} --session {session}",
         )
 
 

@@ -21,6 +21,7 @@ from gex_pipeline.errors import GexError
 from gex_pipeline.gateway.age import Limits
 from gex_pipeline.gateway.connection import connect_gateway, hot_url
 from gex_pipeline.gateway.read import Gateway, Place
+from gex_pipeline.gateway.sessions import Sessions
 from gex_pipeline.market.symbology import to_canonical
 from gex_pipeline.settings import Settings, load, origin_of
 from serving.auth import READ, require
@@ -31,6 +32,7 @@ from serving.routes.gex import gex_routes
 from serving.routes.health import health_routes
 from serving.routes.market import market_routes
 from serving.routes.page import page_routes, read_static
+from serving.routes.sessions import session_routes
 
 _LARGEST_BODY: Final = 1_000_000
 _ASK_AGAIN_S: Final = 1.0
@@ -57,7 +59,13 @@ def create_app(settings: Settings | None = None) -> Litestar:
 def build_app(gateway: Gateway, hosts: frozenset[str]) -> Litestar:
     """Return the application that answers from this gateway."""
     app = Litestar(
-        route_handlers=[gex_routes(), market_routes(), health_routes(), page_routes()],
+        route_handlers=[
+            gex_routes(),
+            market_routes(),
+            session_routes(),
+            health_routes(),
+            page_routes(),
+        ],
         guards=[require],
         middleware=[KnownHosts(hosts)],
         exception_handlers={
@@ -71,6 +79,7 @@ def build_app(gateway: Gateway, hosts: frozenset[str]) -> Litestar:
         request_max_body_size=_LARGEST_BODY,
     )
     app.state.gateway = gateway
+    app.state.sessions = Sessions(gateway)
     app.state.streams = Streams()
     app.state.static = read_static()
     return app
@@ -87,6 +96,7 @@ def _following(gateway: Gateway) -> Callable[[Litestar], AbstractAsyncContextMan
             yield
         finally:
             gateway.closing = True
+            await app.state.sessions.close()
             await _ended(loop)
             await gateway.store.aclose()
 

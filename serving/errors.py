@@ -15,7 +15,9 @@ from gex_pipeline.errors import (
     InputError,
     KeyFileError,
     NoDataError,
+    NoSessionError,
     NotServedError,
+    SessionOverError,
     UnavailableError,
 )
 
@@ -23,6 +25,8 @@ MEDIA_TYPE: Final = "application/problem+json"
 _RETRY_S: Final = "5"
 _log = logging.getLogger(__name__)
 _STATUS: Final[tuple[tuple[type[GexError], HTTPStatus, str], ...]] = (
+    (NoSessionError, HTTPStatus.NOT_FOUND, "no_session"),
+    (SessionOverError, HTTPStatus.CONFLICT, "session_over"),
     (NotServedError, HTTPStatus.NOT_FOUND, "not_served"),
     (NoDataError, HTTPStatus.NOT_FOUND, "no_data"),
     (ConventionError, HTTPStatus.BAD_REQUEST, "unknown_name"),

@@ -89,7 +89,7 @@ async def _beat(_: float) -> None:
 
 
 def _age(snapshot: Snapshot) -> dict[str, Any]:
-    return stamp(snapshot.mode, snapshot.fresh)
+    return stamp(snapshot.mode, snapshot.fresh, snapshot.session)
 
 
 async def _still(valid: Callable[[], Awaitable[bool]]) -> bool:

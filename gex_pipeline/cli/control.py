@@ -5,7 +5,7 @@ from typing import Final
 import click
 
 from gex_pipeline.cli.environment import service_settings
-from gex_pipeline.errors import HotStoreError, NoSessionError, SessionError
+from gex_pipeline.errors import HotStoreError, NoSessionError, SessionError, SessionOverError
 from gex_pipeline.gateway.connection import hot_url
 from gex_pipeline.hot import control as requests
 from gex_pipeline.hot.clockstore import live_clock
@@ -48,10 +48,7 @@ def control(*, verb: str, session: str, arg: str, reason: str) -> None:
             if info is None:
                 raise NoSessionError(session, ())
             if info.state in ("ended", "failed") or info.lost(live_clock().anchor_event_ns):
-                raise SessionError(
-                    f"The replay {session} runs no more.",
-                    f"Start it again: gex replay {info.date} --session {session}",
-                )
+                raise SessionOverError(session, info.date)
             after = requests.ask(store, keys, SERVICE, request)
             answer = requests.await_reply(store, keys, SERVICE, after, request, ANSWER_S)
     except UNREACHABLE as error:

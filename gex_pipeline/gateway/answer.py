@@ -81,6 +81,9 @@ class GexAnswer(GexSnapshot, frozen=True, kw_only=True):
     """Market time of receipt of that event, UTC nanoseconds."""
     tapes: dict[str, str]
     """The last event of each tape that is in the figures: tape to epoch-seq."""
+    replayed: bool = False
+    """True, and the replay's id in `session`: not the market of now."""
+    session: str | None = None
     gap_s: float | None
     """Seconds of the feed that were lost and that no whole chain has made up for; 0: none."""
     gap_causes: tuple[str, ...]
@@ -114,9 +117,10 @@ def split_snapshot(value: bytes) -> Image:
         ) from error
 
 
-def stamp(mode: Mode, fresh: Freshness) -> dict[str, Any]:
-    """Return the fields that every answer begins with."""
-    return {
+def stamp(mode: Mode, fresh: Freshness, session: str = "") -> dict[str, Any]:
+    """Return the fields that every answer begins with; `session` is a replay's id."""
+    replayed = {"replayed": True, "session": session} if session else {}
+    return replayed | {
         "mode": mode,
         "market": fresh.market,
         "age_s": round(fresh.age_s, 3),

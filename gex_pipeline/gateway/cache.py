@@ -128,7 +128,7 @@ class KeyCache:
         message = await channel.get_message(timeout=_LISTEN_S)
         entry = self._entries.get(message["channel"].decode()) if message else None
         if entry is not None:
-            entry.put(message["data"], time.monotonic())
+            entry.put(message["data"] or None, time.monotonic())
 
     async def _read(self, entries: dict[str, Entry]) -> None:
         if not entries:

@@ -96,7 +96,11 @@ def _stamped(gateway: Gateway, symbol: str, ts_ns: int) -> dict[str, Any]:
             f"The newest data of {symbol} are {fresh.age_s:.0f} s old and the market is open.",
             "See which service stands still: GET /api/v1/status",
         )
-    return {**stamp(place.mode, fresh), "convention": CONVENTION, "ts_recv_ns": ts_ns}
+    return {
+        **stamp(place.mode, fresh, place.session),
+        "convention": CONVENTION,
+        "ts_recv_ns": ts_ns,
+    }
 
 
 def _event(text: str | None) -> Event | None:

@@ -34,6 +34,8 @@ class Place(msgspec.Struct, frozen=True):
     symbols: tuple[str, ...]
     """Canonical."""
     limits: Limits
+    session: str = ""
+    """Of a replay its id."""
 
     @property
     def keys(self) -> Keys:
@@ -47,10 +49,12 @@ class Snapshot(msgspec.Struct, frozen=True):
     image: Image
     fresh: Freshness
     mode: Mode
+    session: str = ""
+    """Of a replay its id."""
 
     def encode(self, part: Part = "whole") -> bytes:
         """Return the JSON of a part of it."""
-        return encode_answer(self.image, part, stamp(self.mode, self.fresh))
+        return encode_answer(self.image, part, stamp(self.mode, self.fresh, self.session))
 
 
 class Gateway:
@@ -72,7 +76,7 @@ class Gateway:
         self.turns = 0
         self._first_turn = asyncio.Event()
         self._read_clock = read_clock
-        self._live_clock = live_clock
+        self.live_clock = live_clock
         self._clock: MarketClock | None = None
         self._cache = KeyCache(store, f"{place.keys.prefix}gateway", self._turn)
         self._images: dict[tuple[str, str], Image] = {}
@@ -122,7 +126,7 @@ class Gateway:
 
     def wall_ns(self) -> int:
         """Return the time of heartbeats, which a simulated market does not move."""
-        return self._live_clock().anchor_event_ns
+        return self.live_clock().anchor_event_ns
 
     def market(self, symbol: str) -> Market:
         """Return whether the symbol's market is open now."""
@@ -153,7 +157,7 @@ class Gateway:
         fresh = freshness(symbol, image.ts_ns, self.now_ns(), self.place.limits)
         if fresh.unavailable:
             raise _too_old(symbol, fresh)
-        return Snapshot(image, fresh, self.place.mode)
+        return Snapshot(image, fresh, self.place.mode, self.place.session)
 
     def _image(self, symbol: str, scope: str, value: bytes) -> Image:
         """Return the bytes split into fields, once for each publish."""

@@ -38,6 +38,7 @@ async def overview(gateway: Gateway) -> dict[str, Any]:
     return {
         "version": __version__,
         "mode": place.mode,
+        **({"replayed": True, "session": place.session} if place.session else {}),
         "convention": CONVENTION,
         "market_time_ns": _market_time(gateway),
         "connected": gateway.connected,
@@ -68,7 +69,7 @@ async def _symbol(gateway: Gateway, symbol: str) -> dict[str, Any]:
         snapshot = await gateway.gex(symbol, "all")
     except UnavailableError as error:
         return {"symbol": symbol, "reason": error.reason, "detail": str(error)}
-    return {"symbol": symbol, **stamp(snapshot.mode, snapshot.fresh)}
+    return {"symbol": symbol, **stamp(snapshot.mode, snapshot.fresh, snapshot.session)}
 
 
 def _market_time(gateway: Gateway) -> int | None:

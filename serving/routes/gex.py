@@ -10,7 +10,8 @@ from litestar.response import Stream
 
 from gex_pipeline.gateway.answer import GexAnswer, Part
 from gex_pipeline.gateway.read import SCOPES
-from serving.auth import READ, credential, gateway_of
+from serving.asked import Session, asked
+from serving.auth import READ, credential
 from serving.push import Streams, snapshots
 
 _ANSWER: Final = {200: ResponseSpec(data_container=GexAnswer, description="The figures")}
@@ -34,50 +35,65 @@ PerSecond = Annotated[
 AnyRequest = Request[Any, Any, Any]
 
 
-async def _part(request: AnyRequest, symbol: str, scope: str, part: Part) -> Response[bytes]:
-    gateway = gateway_of(request)
+async def _part(
+    request: AnyRequest, subject: tuple[str, str], replay: str, part: Part
+) -> Response[bytes]:
+    gateway = await asked(request, replay)
+    symbol, scope = subject
     snapshot = await gateway.gex(gateway.symbol(symbol), scope)
     return Response(snapshot.encode(part), media_type=MediaType.JSON, headers=_NO_STORE)
 
 
 @get("/", responses=_ANSWER, summary="Whole snapshot")
-async def whole(request: AnyRequest, symbol: Symbol, gex_scope: Scope = "all") -> Response[bytes]:
+async def whole(
+    request: AnyRequest, symbol: Symbol, gex_scope: Scope = "all", replay: Session = ""
+) -> Response[bytes]:
     """Return everything that is known of the symbol and scope."""
-    return await _part(request, symbol, gex_scope, "whole")
+    return await _part(request, (symbol, gex_scope), replay, "whole")
 
 
 @get("/levels", responses=_ANSWER, summary="Totals, zero gamma, walls, coverage")
-async def levels(request: AnyRequest, symbol: Symbol, gex_scope: Scope = "all") -> Response[bytes]:
+async def levels(
+    request: AnyRequest, symbol: Symbol, gex_scope: Scope = "all", replay: Session = ""
+) -> Response[bytes]:
     """Return the snapshot without its tables."""
-    return await _part(request, symbol, gex_scope, "levels")
+    return await _part(request, (symbol, gex_scope), replay, "levels")
 
 
 @get("/strikes", responses=_ANSWER, summary="Exposure by strike")
-async def strikes(request: AnyRequest, symbol: Symbol, gex_scope: Scope = "all") -> Response[bytes]:
+async def strikes(
+    request: AnyRequest, symbol: Symbol, gex_scope: Scope = "all", replay: Session = ""
+) -> Response[bytes]:
     """Return a row for each strike."""
-    return await _part(request, symbol, gex_scope, "strikes")
+    return await _part(request, (symbol, gex_scope), replay, "strikes")
 
 
 @get("/expiries", responses=_ANSWER, summary="Exposure by expiry")
 async def expiries(
-    request: AnyRequest, symbol: Symbol, gex_scope: Scope = "all"
+    request: AnyRequest, symbol: Symbol, gex_scope: Scope = "all", replay: Session = ""
 ) -> Response[bytes]:
     """Return a row for each expiry and root."""
-    return await _part(request, symbol, gex_scope, "expiries")
+    return await _part(request, (symbol, gex_scope), replay, "expiries")
 
 
 @get("/profile", responses=_ANSWER, summary="Exposure if spot stood elsewhere")
-async def profile(request: AnyRequest, symbol: Symbol, gex_scope: Scope = "all") -> Response[bytes]:
+async def profile(
+    request: AnyRequest, symbol: Symbol, gex_scope: Scope = "all", replay: Session = ""
+) -> Response[bytes]:
     """Return pairs of spot and exposure, by open interest (`profile`) and `profile_volume`."""
-    return await _part(request, symbol, gex_scope, "profile")
+    return await _part(request, (symbol, gex_scope), replay, "profile")
 
 
 @get("/stream", responses=_EVENTS, summary="Live snapshots (Server-Sent Events)")
 async def stream(
-    request: AnyRequest, symbol: Symbol, gex_scope: Scope = "all", per_s: PerSecond = 10.0
+    request: AnyRequest,
+    symbol: Symbol,
+    gex_scope: Scope = "all",
+    per_s: PerSecond = 10.0,
+    replay: Session = "",
 ) -> Stream:
     """Push `gex` (a whole snapshot), `age` (each second between them) and `problem` events."""
-    gateway, text = gateway_of(request), credential(request) or ""
+    gateway, text = await asked(request, replay), credential(request) or ""
     streams: Streams = request.app.state.streams
     streams.check()
     name = gateway.symbol(symbol)

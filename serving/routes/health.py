@@ -6,15 +6,16 @@ from typing import Any
 from litestar import Request, Response, Router, get
 
 from gex_pipeline.gateway.services import Readiness, overview, readiness
+from serving.asked import Session, asked
 from serving.auth import PUBLIC, READ, gateway_of
 
 AnyRequest = Request[Any, Any, Any]
 
 
 @get("/api/v1/status", opt=READ, summary="Symbols and services", tags=["status"])
-async def status(request: AnyRequest) -> dict[str, Any]:
+async def status(request: AnyRequest, replay: Session = "") -> dict[str, Any]:
     """Return mode, market time, freshness of each symbol, and what each service says of itself."""
-    return await overview(gateway_of(request))
+    return await overview(await asked(request, replay))
 
 
 @get("/livez", opt=PUBLIC, summary="Whether this process works", tags=["status"])

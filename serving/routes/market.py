@@ -6,7 +6,8 @@ from litestar import Router, get
 from litestar.params import QueryParameter
 
 from gex_pipeline.gateway.market import MOST_OPTIONS, newest_market, newest_options
-from serving.auth import READ, gateway_of
+from serving.asked import Session, asked
+from serving.auth import READ
 from serving.routes.gex import AnyRequest, Symbol
 
 _FIRST: Final = 200
@@ -16,15 +17,17 @@ Limit = Annotated[
 
 
 @get("/market/{symbol:str}", summary="Newest trade and quote")
-async def market(request: AnyRequest, symbol: Symbol) -> dict[str, Any]:
+async def market(request: AnyRequest, symbol: Symbol, replay: Session = "") -> dict[str, Any]:
     """Return the newest trade and quote of a share, fund, index or future."""
-    return await newest_market(gateway_of(request), symbol)
+    return await newest_market(await asked(request, replay), symbol)
 
 
 @get("/options/{symbol:str}", summary="Newest option quotes")
-async def options(request: AnyRequest, symbol: Symbol, limit: Limit = _FIRST) -> dict[str, Any]:
+async def options(
+    request: AnyRequest, symbol: Symbol, limit: Limit = _FIRST, replay: Session = ""
+) -> dict[str, Any]:
     """Return the newest quote of each contract that moved in the last minutes."""
-    return await newest_options(gateway_of(request), symbol, limit)
+    return await newest_options(await asked(request, replay), symbol, limit)
 
 
 def market_routes() -> Router:

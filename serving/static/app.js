@@ -3,6 +3,8 @@
 import { Ladder } from './chart.js';
 import { age, away, dash, dollars, newYork, percent, points, strike } from './format.js';
 import { Live } from './live.js';
+import { rate, startReplay } from './replay.js';
+import { api, session } from './session.js';
 
 const $ = (id) => document.getElementById(id);
 const SCOPE_NAMES = { all: 'All', '0dte': '0DTE', next: 'Next', weekly: 'Week', monthly: 'Month' };
@@ -57,7 +59,7 @@ function heard(stamp) {
   if (stamp.market === 'closed') state('closed', 'market closed');
   else if (stamp.stale) state('stale', 'stale');
   else if (low) state('stale', 'unusable quotes');
-  else state('live', 'live');
+  else state('live', stamp.replayed ? 'replay' : 'live');
   tick();
 }
 
@@ -100,7 +102,7 @@ function clear() {
 
 function tick() {
   if (!heardMs) return;
-  $('age').textContent = age(ageS + (performance.now() - heardMs) / 1000);
+  $('age').textContent = age(ageS + (rate() * (performance.now() - heardMs)) / 1000);
 }
 
 function render() {
@@ -110,7 +112,7 @@ function render() {
   const net = figures.net_gex ?? null;
   $('regime').textContent = net === null ? '' : net >= 0 ? 'positive gamma' : 'negative gamma';
   $('regime').className = net >= 0 ? 'call' : 'put';
-  document.title = `${s.symbol} ${points(s.spot)} · GEX${s.mode === 'simulated' ? ' (simulated)' : ''}`;
+  document.title = `${s.symbol} ${points(s.spot)} · GEX${s.replayed ? ' (replay)' : ''}${s.mode === 'simulated' ? ' (simulated)' : ''}`;
   renderLevels(s, figures);
   renderTotals(s, figures);
   renderConfidence(s);
@@ -232,8 +234,8 @@ function choose() {
 }
 
 async function start() {
-  const answer = await fetch('/api/v1/status', { cache: 'no-store' }).catch(() => null);
-  if (answer?.status === 401) { location.replace('/'); return; }
+  const answer = await fetch(api('/api/v1/status'), { cache: 'no-store' }).catch(() => null);
+  if (answer?.status === 401) { location.replace(session ? `/?session=${encodeURIComponent(session)}` : '/'); return; }
   if (!answer?.ok) {
     live.on.lost(answer ? (await answer.json()).detail : '');
     setTimeout(start, 1500);
@@ -261,4 +263,5 @@ async function start() {
 }
 
 setInterval(tick, 100);
+startReplay();
 start();

@@ -37,6 +37,13 @@ export function age(seconds) {
   return seconds < 172800 ? `${(seconds / 3600).toFixed(0)} h old` : `${(seconds / 86400).toFixed(0)} days old`;
 }
 
+const NEW_YORK = 'America/New_York';
+const CLOCK = new Intl.DateTimeFormat('en-GB', { timeZone: NEW_YORK, hour: '2-digit', minute: '2-digit', second: '2-digit' });
+const DATE = new Intl.DateTimeFormat('en-CA', { timeZone: NEW_YORK, year: 'numeric', month: '2-digit', day: '2-digit' });
+
+export const clock = (nanoseconds) => CLOCK.format(new Date(nanoseconds / 1e6));
+export const newYorkDate = (nanoseconds) => DATE.format(new Date(nanoseconds / 1e6));
+
 export function newYork(nanoseconds) {
   const moment = new Date(nanoseconds / 1e6);
   return moment.toLocaleString('en-US', {

@@ -1,5 +1,7 @@
 // The connection: Server-Sent Events with reconnect, and a watch over a stream that went silent.
 
+import { api } from './session.js';
+
 const SILENT_MS = 4000;
 
 export class Live {
@@ -11,7 +13,7 @@ export class Live {
   }
 
   follow(symbol, scope) {
-    this.address = `/api/v1/gex/${path(symbol)}/stream?scope=${encodeURIComponent(scope)}&per_s=3`;
+    this.address = api(`/api/v1/gex/${path(symbol)}/stream?scope=${encodeURIComponent(scope)}&per_s=3`);
     this.connect();
   }
 
@@ -32,7 +34,7 @@ export class Live {
   async explain() {
     this.on.lost('');
     try {
-      const answer = await fetch('/api/v1/status', { cache: 'no-store' });
+      const answer = await fetch(api('/api/v1/status'), { cache: 'no-store' });
       if (answer.status === 401) this.on.lost('This browser is no longer signed in. On the machine that runs it: gex open');
       else if (!answer.ok) this.on.lost((await answer.json()).detail);
     } catch { /* the server is away; the watch tries again */ }
