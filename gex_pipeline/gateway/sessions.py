@@ -173,8 +173,8 @@ class Sessions:
         """Run a gateway until nobody looks at it any more."""
         loop = asyncio.create_task(gateway.run())
         try:
-            while time.monotonic() - gateway.used_s < FORGET_S:
-                await asyncio.sleep(_LOOK_S)
+            while time.monotonic() - gateway.used_s < FORGET_S and not loop.done():
+                await asyncio.wait({loop}, timeout=_LOOK_S)
         finally:
             gateway.closing = True
             self._open.pop(gateway.place.session, None)

@@ -88,6 +88,7 @@ class Generation:
         self._store, self._keys = store, keys
         self.fed_ns = start.image_ns or min(track.first_ns for track in tracks) - 1
         """Everything received up to then is in the hot store."""
+        self._begun_ns = self.fed_ns
         self.held = False
         """The server's memory is short."""
         clear(store, keys)
@@ -185,7 +186,7 @@ class Generation:
         """Return the newest receipts of the tapes that the engine has not read to the end."""
         read = self._progress()
         return [
-            read[name].seen_ns
+            max(read[name].seen_ns, self._begun_ns)
             for name in self._computed
             if name in read and _behind(read[name].position, self._tapes[name].position)
         ]

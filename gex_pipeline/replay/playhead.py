@@ -60,8 +60,8 @@ class Playhead:
         """Whether it stands where it was to pause; it pauses there."""
         if self.until_ns is None or self.now_ns(mono_ns) < self.until_ns:
             return False
-        self.until_ns = None
         self.pause(mono_ns)
+        self.until_ns = None
         return True
 
     def pause(self, mono_ns: int) -> None:

@@ -116,14 +116,15 @@ class Session:
             generation = self._playing
         seeking = head.state == "seeking"
         at_speed = head.state == "running" and head.speed is not None
+        mono_ns = time.monotonic_ns()
         moved = generation.feed(
-            head.horizon_ns(time.monotonic_ns()),
+            head.horizon_ns(mono_ns),
             quietly=seeking,
             lag_ns=round(max(LAG_S, LAG_REAL_S * (head.speed or 0)) * SECOND_NS)
             if at_speed
             else None,
         )
-        head.came_to(self._fed_ns(), time.monotonic_ns())
+        head.came_to(self._fed_ns(), mono_ns)
         if seeking and generation.fed_ns >= head.market_ns and generation.caught_up:
             head.arrive(time.monotonic_ns())
             self._say()

@@ -1,0 +1,185 @@
+"""A replay on a real hot store: equal figures, its clock, what it is told, and what it leaves."""
+
+from typing import Any
+
+import pytest
+
+from gex_pipeline.errors import ReplayError, SessionError, SessionHeldError
+from gex_pipeline.hot import control
+from gex_pipeline.hot.clockstore import read_clock
+from gex_pipeline.hot.session import SERVICE
+from gex_pipeline_tests.engine.builders import numbered
+from gex_pipeline_tests.engine.conftest import wait_until
+from gex_pipeline_tests.replay.conftest import Recording
+from gex_pipeline_tests.replay.stretch import (
+    END_NS,
+    EQUITY,
+    INDEX,
+    LENGTH_S,
+    START_NS,
+    Replayed,
+    S,
+    archived,
+    by_figure,
+    equity_events,
+    index_events,
+    plan_of,
+    seconds,
+)
+
+
+def replayed(recording: Recording, session: str, **changed: Any) -> Replayed:
+    """Return a replay of the stretch."""
+    return Replayed(recording.url, recording.root, plan_of(session, **changed))
+
+
+def tell(one: Replayed, verb: str, arg: str = "") -> control.Reply:
+    """Have a replay do something."""
+    request = control.new_request(verb, arg, by="test")
+    after = control.ask(one.store, one.keys, SERVICE, request)
+    answer = control.await_reply(one.store, one.keys, SERVICE, after, request, 20.0)
+    assert answer is not None
+    return answer
+
+
+def test_replayed_figures_equal_the_recorded_ones(recording: Recording) -> None:
+    """Every second and scope, every field, positions too; nothing else is written anywhere."""
+    before = {path: path.stat().st_mtime_ns for path in recording.root.rglob("*")}
+    one = replayed(recording, "whole").run()
+
+    live = by_figure(archived(recording.root, "gex.index"))
+    assert len(seconds(list(live.values()))) >= LENGTH_S - 2
+    assert by_figure(one.tape("gex.index")) == live
+    assert one.info.state == "ended"
+    assert one.info.events == len(index_events()) + len(equity_events())
+    assert {path: path.stat().st_mtime_ns for path in recording.root.rglob("*")} == before
+    keys = [key for key in one.store.scan_iter("*") if not key.startswith(b"replay:")]
+    assert keys == []
+
+
+def test_every_key_of_it_ends_by_itself(recording: Recording) -> None:
+    """No key of the namespace lives longer than a day after it."""
+    one = replayed(recording, "ttl", end_ns=START_NS + 5 * S).run()
+
+    lives = [one.store.ttl(key) for key in one.store.scan_iter(f"{one.keys.prefix}*")]
+    assert len(lives) > 10
+    assert all(0 < life <= 86_400 for life in lives)
+
+
+def test_tape_and_projections_are_what_live_has(recording: Recording) -> None:
+    """The same events under the same numbers; newest values, ticks, options and messages too."""
+    one = replayed(recording, "tape", until_ns=START_NS + 10 * S)
+    listener: Any = one.store.pubsub()  # type: ignore[no-untyped-call]
+    listener.subscribe(one.keys.ticks_channel)
+    with one.running():
+        wait_until(lambda: one.paused_at(START_NS + 10 * S))
+        trades = list(iter(lambda: listener.get_message(timeout=0.1), None))
+    events = one.tape(EQUITY)
+
+    expected = [event for event in equity_events() if event.ts_recv_ns <= START_NS + 10 * S]
+    assert [event.seq for event in events] == list(range(1, len(expected) + 1))
+    assert [event.ts_recv_ns for event in events] == [event.ts_recv_ns for event in expected]
+    assert one.store.hgetall(one.keys.last("SPY"))
+    assert one.store.xlen(one.keys.options("SPX")) > 0
+    assert one.store.xlen(one.keys.ticks("SPX")) > 0
+    assert len([m for m in trades if m["type"] == "message"]) > 10
+    listener.close()
+
+
+def test_figures_after_a_later_start_equal_the_recorded_ones(recording: Recording) -> None:
+    """From the newest minute's image on; the seconds before it are not replayed."""
+    start_ns = START_NS + 75 * S
+    one = replayed(recording, "later", start_ns=start_ns).run()
+
+    live = by_figure(archived(recording.root, "gex.index"))
+    mine = by_figure(one.tape("gex.index"))
+    assert min(seconds(list(mine.values()))) >= START_NS + 60 * S
+    assert mine == {key: row for key, row in live.items() if key[3] in seconds(list(mine.values()))}
+    assert {key for key in live if key[3] > start_ns} <= set(mine)
+
+
+def test_pause_step_and_speed(recording: Recording) -> None:
+    """The clock stands while paused, goes on by a second at a step, and runs at its speed."""
+    one = replayed(recording, "steer", until_ns=START_NS + 20 * S, speed=30.0)
+    with one.running():
+        wait_until(lambda: one.paused_at(START_NS + 20 * S))
+        stood = read_clock(one.store, one.keys)
+        assert stood.speed == 0
+        assert tell(one, "step").ok
+        assert one.paused_at(START_NS + 21 * S)
+        wait_until(lambda: one.shows(START_NS + 21 * S))
+        assert tell(one, "step", "3").ok
+        assert one.paused_at(START_NS + 24 * S)
+        assert tell(one, "speed", "2").ok
+        assert tell(one, "resume").ok
+        assert read_clock(one.store, one.keys).speed == 2
+        wait_until(lambda: one.info.market_ns > START_NS + 25 * S)
+        assert not tell(one, "speed", "nonsense").ok
+        assert tell(one, "pause").ok
+        stands = one.info.market_ns
+        wait_until(lambda: one.info.lag_s == 0)
+        assert one.info.market_ns == stands
+
+
+def test_seek_back_and_forward(recording: Recording) -> None:
+    """Back begins anew from an image, under the recorded numbers; figures are the recorded ones."""
+    one = replayed(recording, "seek", until_ns=START_NS + 140 * S)
+    live = by_figure(archived(recording.root, "gex.index"))
+    with one.running():
+        wait_until(lambda: one.paused_at(START_NS + 140 * S))
+        assert tell(one, "seek", "10:31:10").ok
+        wait_until(lambda: one.paused_at(START_NS + 70 * S))
+        assert one.info.generation == 2
+        wait_until(lambda: one.shows(START_NS + 70 * S))
+        again = by_figure(one.tape("gex.index"))
+        assert max(seconds(list(again.values()))) < START_NS + 71 * S
+        assert all(live[key] == row for key, row in again.items())
+        assert one.tape(INDEX)[-1].seq == max(
+            event.seq for event in _numbered_until(START_NS + 70 * S)
+        )
+        assert tell(one, "seek", "+20").ok
+        wait_until(lambda: one.paused_at(START_NS + 90 * S))
+        assert one.info.generation == 2
+        assert not tell(one, "seek", "15:00").ok
+        assert tell(one, "resume").ok
+        wait_until(lambda: one.info.state == "ended")
+    mine = by_figure(one.tape("gex.index"))
+    assert all(live[key] == row for key, row in mine.items())
+    assert {key for key in live if key[3] > START_NS + 60 * S} <= set(mine)
+
+
+def test_an_id_that_runs_is_refused_and_one_that_ended_begins_anew(recording: Recording) -> None:
+    """Two processes never write one namespace; what the first left is gone for the second."""
+    one = replayed(recording, "same", until_ns=START_NS + 5 * S)
+    with one.running():
+        wait_until(lambda: one.paused_at(START_NS + 5 * S))
+        with pytest.raises(SessionHeldError, match="gex control stop same"):
+            replayed(recording, "same").run()
+        assert tell(one, "stop").ok
+        wait_until(lambda: one.info.state == "ended")
+    again = replayed(recording, "same", end_ns=START_NS + 3 * S).run()
+    assert again.info.generation == 1
+    assert max(event.ts_recv_ns for event in again.tape(EQUITY)) <= START_NS + 4 * S
+
+
+def test_what_the_lake_does_not_hold_is_told(recording: Recording) -> None:
+    """Another date, another symbol, a span that ends before it starts."""
+    other = plan_of("x", date=plan_of().date.replace(month=7))
+    with pytest.raises(ReplayError, match="It holds 2025-06-02"):
+        Replayed(recording.url, recording.root, other)
+    with pytest.raises(ReplayError):
+        replayed(recording, "x", symbols=("/NQ",))
+    with pytest.raises(SessionError, match="end before it starts"):
+        replayed(recording, "x", start_ns=START_NS + 9 * S, end_ns=START_NS + 5 * S)
+
+
+def test_the_end_of_the_stretch_is_its_last_second(recording: Recording) -> None:
+    """The clock never runs past what is recorded."""
+    one = replayed(recording, "end", start_ns=END_NS - 20 * S, speed=100.0).run()
+
+    assert one.info.market_ns <= END_NS
+    assert one.info.lag_s == 0
+
+
+def _numbered_until(ts_ns: int) -> Any:
+    return [event for event in numbered(index_events()) if event.ts_recv_ns <= ts_ns]
