@@ -162,7 +162,7 @@ class Replayed:
 
     def shows(self, ts_ns: int) -> bool:
         """Whether the published figures are of the second that ends then."""
-        return 0 <= ts_ns - self.snapshot().get("ts_event_ns", 0) < S
+        return bool(0 <= ts_ns - self.snapshot().get("ts_event_ns", 0) < S)
 
     def paused_at(self, ts_ns: int) -> bool:
         """Whether it stands at a moment."""
@@ -190,7 +190,7 @@ def told_of(event: Event) -> tuple[str, str, str, int]:
 
 def by_figure(events: list[Event]) -> dict[tuple[str, str, str, int], Event]:
     """Return recorded figures by what identifies them, without their numbers on the tape."""
-    kept = [event for event in events if not isinstance(event, ChainImage)]
+    kept: list[Event] = [event for event in events if not isinstance(event, ChainImage)]
     found = {told_of(event): msgspec.structs.replace(event, seq=0) for event in kept}
     assert len(found) == len(kept)
     return found
