@@ -19,7 +19,7 @@ from gex_pipeline.archive.tape import HotSource
 from gex_pipeline.archive.uncommitted import hot_frames
 from gex_pipeline.archive.verify import Places, Report, newest_date, verify
 from gex_pipeline.cli import gex
-from gex_pipeline.feeds.capture import capture_files, encode_block, read_file
+from gex_pipeline.feeds.capture import capture_files, encode_block, read_capture, read_file
 from gex_pipeline.hot.frame import decode_frame, encode_frame
 from gex_pipeline.hot.segment import list_segments, scan, spool_frames
 from gex_pipeline.lake.parts import PART_FILE, Part, read_chain
@@ -137,6 +137,17 @@ def test_the_simulator_sent_what_the_ledger_received(root: Path) -> None:
             sent["trades"] += bool(fields & {"3", "8", "9", "35", "11"})
 
     assert received == sent
+
+
+def test_a_capture_holds_no_token(root: Path) -> None:
+    """Neither of those that sign in, in no frame of any kind."""
+    token = json.loads(next((root / "tokens").glob("*.json")).read_bytes())["token"]
+    secrets = [token["access_token"].encode(), token["refresh_token"].encode(), b"Authorization"]
+
+    frames = list(read_capture(root / "capture"))
+
+    assert {frame.kind for frame in frames} == {"stream", "chain", "end"}
+    assert not [frame for frame in frames for secret in secrets if secret in frame.data]
 
 
 def without_frame(root: Path) -> tuple[str, int]:
