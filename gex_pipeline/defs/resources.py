@@ -3,12 +3,13 @@
 This is a composition root. Nothing is read before a definition runs.
 """
 
+import datetime
 import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import dagster as dg
 import duckdb
@@ -16,9 +17,11 @@ from dagster_duckdb import DuckDBResource
 
 from gex_pipeline.archive.day import Finished, end_of_day, pending_days
 from gex_pipeline.archive.derive import derive_days
+from gex_pipeline.archive.quality import judge_days
 from gex_pipeline.archive.rows import Origin as RowOrigin
 from gex_pipeline.archive.step import Archived, archive
 from gex_pipeline.archive.tape import HotSource
+from gex_pipeline.archive.verify import Places, Report, verify
 from gex_pipeline.errors import UnavailableError
 from gex_pipeline.gateway.connection import hot_url
 from gex_pipeline.hot.clockstore import read_clock
@@ -34,6 +37,7 @@ from gex_pipeline.lake.parts import Part
 from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.lake.verify import faults_of
 from gex_pipeline.settings import Origin, Settings, load, origin_of, read_env_file, with_env_file
+from gex_pipeline.streamer.plan import make_plan
 from gex_pipeline.supervision.board import Board
 from gex_pipeline.supervision.guard import Episode
 from gex_pipeline.supervision.plan import SUPERVISED, Place, Ports, run_folder, service
@@ -41,6 +45,16 @@ from gex_pipeline.supervision.signin import SignIn, renew_now, resting
 from gex_pipeline.supervision.watch import Story, supervise, supervisor_of, tick
 
 _LAKE_MODES: Final = {"real": "live", "simulated": "simulated"}
+
+
+class JudgedDay(NamedTuple):
+    """One date's verdicts, as far as they are bad."""
+
+    date: datetime.date
+    failed: tuple[tuple[str, str], ...]
+    """Rule, and what it found."""
+    open_ledger: str
+    """Where it does not close; empty: it does."""
 
 
 class Pipeline:
@@ -81,6 +95,30 @@ class Pipeline:
     def clean(self) -> Cleaned | None:
         """Remove what finished days have taken the place of, behind a grace."""
         return clean(self._lake(), now_s())
+
+    def judge_days(self) -> tuple[JudgedDay, ...]:
+        """Judge the finished dates that have no verdict yet, and close their ledgers."""
+        origin, settings = self._origin(), self._settings()
+        root = origin.root
+        row = RowOrigin(source=origin.source, mode=_LAKE_MODES[origin.mode], tape="")
+        places = Places(LakePaths(root), root / "spool", root / "capture")
+        plan, _ = make_plan(
+            settings.gex_symbols, settings.schwab_symbols, settings.schwab_symbol_limit
+        )
+        symbols = (*plan.equities, *plan.futures)
+        judged = judge_days(places.paths, row, symbols=symbols, capture=places.capture)
+        return tuple(
+            JudgedDay(
+                date=date,
+                failed=tuple(
+                    (each.rule, f"{each.tape} {each.symbol} {each.finding.detail}".rstrip())
+                    for each in verdicts
+                    if each.verdict == "fail"
+                ),
+                open_ledger=_words_of(verify(places, date)),
+            )
+            for date, verdicts in judged.items()
+        )
 
     def catalog(self) -> Path:
         """Make the catalog of views anew."""
@@ -199,6 +237,13 @@ class Pipeline:
 
 Given = dg.ResourceParam[Pipeline]
 """The parameter `pipeline` of a definition."""
+
+
+def _words_of(report: Report) -> str:
+    if report.closes:
+        return ""
+    first = report.first_break
+    return f"{first.stage} {first.tape} {first.table}: {first.words}" if first else "nothing held"
 
 
 def now_s() -> float:
