@@ -3,6 +3,7 @@
 import inspect
 import re
 from pathlib import Path
+from typing import get_args
 
 import click
 import msgspec
@@ -21,7 +22,9 @@ from gex_pipeline.exposure.snapshot import (
     StrikeRow,
     VendorCheck,
 )
+from gex_pipeline.feeds.schwab.decode import Reason
 from gex_pipeline.hot.keys import Keys
+from gex_pipeline.quality.rules import RULES, Rule
 from gex_pipeline.settings import PREFIXES, read, read_env_file, registry
 from gex_pipeline_tests.gateway.market import make_gateway
 from gex_pipeline_tests.generate_docs import documents
@@ -152,3 +155,24 @@ def test_every_key_of_the_hot_store_is_documented() -> None:
         missing += [spelled] if f"`{spelled}`" not in text else []
 
     assert missing == []
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=lambda rule: rule.name)
+def test_every_rule_of_quality_is_documented(rule: Rule) -> None:
+    """docs/quality.md has its name, its meaning and the share above which it fails."""
+    share = f"{100 * rule.fail_above:g}%" if rule.fail_above else "0"
+    rows = [
+        line for line in text_of("docs/quality.md").splitlines() if f"| `{rule.name}` |" in line
+    ]
+
+    assert len(rows) == 1
+    assert rule.meaning.rstrip(".") in rows[0]
+    assert rows[0].endswith(f"| {share} |")
+
+
+def test_every_reason_of_a_refusal_is_documented() -> None:
+    """docs/quality.md says what each one means."""
+    text = text_of("docs/quality.md")
+    reasons = {*get_args(Reason), "multiplier", "adjusted", "codec", "asked_again"}
+
+    assert [reason for reason in reasons if f"`{reason}`" not in text] == []

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,9 +13,6 @@ import zstandard
 from click.testing import CliRunner
 
 from gex_pipeline.archive.rows import Origin
-from gex_pipeline.archive.step import archive
-from gex_pipeline.archive.tape import HotSource
-from gex_pipeline.archive.uncommitted import hot_frames
 from gex_pipeline.archive.verify import Places, Report, newest_date, verify
 from gex_pipeline.cli import gex
 from gex_pipeline.feeds.capture import capture_files, encode_block, read_capture, read_file
@@ -26,8 +22,6 @@ from gex_pipeline.lake.parts import PART_FILE, Part, read_chain
 from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.market.events import Event, Gap, LedgerCount, Trade
 from gex_pipeline_tests.streamer.sendlog import lines
-from gex_pipeline_tests.streamer.stage import staged, wait_until
-from gex_pipeline_tests.streamer.test_run import is_streaming
 
 ORIGIN = Origin(source="simulator", mode="simulated", tape="")
 TAPE = "schwab.index"
@@ -45,40 +39,10 @@ def verified(root: Path) -> Report:
     return verify(places(root), date)
 
 
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A root of some market minutes: streamed, half of it archived, killed in the middle, ended.
-
-    The first streamer is killed; the archive commits what it left; the second one ends cleanly, and
-    what it has streamed lies in the spool.
-    """
-    folder = tmp_path_factory.mktemp("stage")
-    with staged(folder) as stage:
-        stage.start("simulate", GEX_SIMULATOR_SPEED="60", GEX_SIMULATOR_RATE="40")
-        first = stage.start("stream")
-        wait_until(lambda: is_streaming(stage, 5_000), "5,000 items")
-        first.kill()
-        first.wait()
-        source = HotSource(stage.client, stage.keys, stage.root / "spool")
-        done = archive(source, LakePaths(stage.root), source.tapes(), origin=ORIGIN, now_s=0.0)
-        assert done is not None
-        second = stage.start("stream")
-        wait_until(lambda: stage.status().get("pid") == str(second.pid), "the second streamer")
-        wait_until(lambda: is_streaming(stage, 5_000), "5,000 items more")
-        second.send_signal(signal.SIGTERM)
-        assert second.wait(20) == 0
-        live = msgspec.structs.replace(places(stage.root), hot=hot_frames(stage.client, stage.keys))
-        date = newest_date(live)
-        assert date is not None
-        assert verify(live, date).closes
-        shutil.copytree(stage.root, folder / "kept", ignore=shutil.ignore_patterns("hot", "lock"))
-    return folder / "kept"
-
-
 @pytest.fixture
-def root(recorded: Path, tmp_path: Path) -> Path:
+def root(recorded_stage: Path, tmp_path: Path) -> Path:
     """A copy, to break."""
-    return Path(shutil.copytree(recorded, tmp_path / "data" / "sim"))
+    return Path(shutil.copytree(recorded_stage, tmp_path / "data" / "sim"))
 
 
 def test_a_day_with_a_kill_in_it_closes(root: Path) -> None:
