@@ -94,7 +94,13 @@ def derived_tables(pipeline: Given):  # type: ignore[no-untyped-def]
 
 
 @dg.asset(
-    deps=[*(table.name for table in EVENT_TABLES.values()), "day_files", "gex_1m", "daily"],
+    deps=[
+        *(table.name for table in EVENT_TABLES.values()),
+        "day_files",
+        "gex_1m",
+        "daily",
+        "quality",
+    ],
     group_name=GROUP,
     kinds={"duckdb"},
 )

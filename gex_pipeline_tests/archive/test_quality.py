@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import dagster as dg
 import msgspec
 import polars as pl
 import pytest
@@ -16,6 +17,8 @@ from hypothesis import strategies as st
 from gex_pipeline.archive.quality import Judged, judge, write_quality
 from gex_pipeline.archive.rows import Origin
 from gex_pipeline.archive.step import archive_tape
+from gex_pipeline.defs.quality import LEDGER, quality
+from gex_pipeline.defs.resources import Pipeline
 from gex_pipeline.hot.frame import decode_frame
 from gex_pipeline.hot.spool import Spool
 from gex_pipeline.lake.parts import read_chain
@@ -26,6 +29,10 @@ from gex_pipeline.market.sessions import SECOND_NS, et_ns
 from gex_pipeline.quality.rules import RULES
 from gex_pipeline.streamer.tapes import Tape
 from gex_pipeline_tests.archive.builders import ORIGIN, TAPE, MemorySource
+from gex_pipeline_tests.archive.conftest import Recording
+
+# Dagster 1.13 warns of parameters that it gives to itself.
+pytestmark = pytest.mark.filterwarnings("ignore::dagster_shared.utils.warnings.BetaWarning")
 
 DAY = datetime.date(2026, 11, 20)
 HALF_DAY = datetime.date(2026, 11, 27)
@@ -227,6 +234,33 @@ def test_a_row_that_was_never_sent_fails_the_spot_check(recorded_root: Path) -> 
 
 
 @pytest.fixture
-def recorded_root(recorded_stage: Path, tmp_path: Path) -> Path:
+def recorded_root(recording: Recording, tmp_path: Path) -> Path:
     """A copy of a recorded root, to break."""
-    return Path(shutil.copytree(recorded_stage, tmp_path / "sim"))
+    return Path(shutil.copytree(recording.kept, tmp_path / "sim"))
+
+
+def test_the_asset_judges_each_finished_date_once(
+    recording: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each rule is a check of it, and so is the ledger; a second run finds nothing to judge."""
+    root = Path(shutil.copytree(recording.finished, tmp_path / "sim"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GEX_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("GEX_SOURCE", "simulator")
+
+    first, second = (
+        dg.materialize([quality], resources={"pipeline": Pipeline()}) for _ in range(2)
+    )
+
+    checks = {each.check_name: each for each in first.get_asset_check_evaluations()}
+    assert checks.keys() == {*RULES, LEDGER}
+    assert checks[LEDGER].passed
+    assert checks["spot_check"].passed
+    assert checks["crossed"].passed
+    days = [
+        run.asset_materializations_for_node("quality")[0].metadata["days"].value
+        for run in (first, second)
+    ]
+    assert [len(each) for each in days] == [1, 0]  # type: ignore[arg-type]
+    answer = query(LakePaths(root), "select count(*) from quality where rule = 'spot_check'")
+    assert answer.rows == ((3,),)

@@ -21,6 +21,7 @@ from gex_pipeline.hot.segment import list_segments, scan, spool_frames
 from gex_pipeline.lake.parts import PART_FILE, Part, read_chain
 from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.market.events import Event, Gap, LedgerCount, Trade
+from gex_pipeline_tests.archive.conftest import Recording
 from gex_pipeline_tests.streamer.sendlog import lines
 
 ORIGIN = Origin(source="simulator", mode="simulated", tape="")
@@ -40,9 +41,9 @@ def verified(root: Path) -> Report:
 
 
 @pytest.fixture
-def root(recorded_stage: Path, tmp_path: Path) -> Path:
+def root(recording: Recording, tmp_path: Path) -> Path:
     """A copy, to break."""
-    return Path(shutil.copytree(recorded_stage, tmp_path / "data" / "sim"))
+    return Path(shutil.copytree(recording.kept, tmp_path / "data" / "sim"))
 
 
 def test_a_day_with_a_kill_in_it_closes(root: Path) -> None:
@@ -281,3 +282,23 @@ def test_the_command_says_whether_a_date_closes(root: Path) -> None:
     assert report["first_break"] in report["breaks"]
     assert any(each["first_seq"] == seq and each["stage"] == stage for each in report["breaks"])
     assert f"{seq:,}" in run(root)[1]
+
+
+def test_day_files_close_like_their_parts(recording: Recording, tmp_path: Path) -> None:
+    """Every number is in them once; a row taken from one is named by its number."""
+    root = Path(shutil.copytree(recording.finished, tmp_path / "sim"))
+    whole = verified(root)
+    path = next((root / "lake" / "quotes").glob("**/*cme*.parquet"))
+    frame = pl.read_parquet(path, hive_partitioning=False)
+    seq = int(frame["seq"][len(frame) // 2])
+    frame.filter(pl.col("seq") != seq).write_parquet(path)
+
+    broken = verified(root)
+
+    assert whole.closes
+    assert all(set(tape.events) == {"days"} for tape in whole.tapes)
+    assert not broken.closes
+    named = next(each for each in broken.breaks if each.first_seq == seq)
+    assert (named.stage, named.tape, named.by) == ("days", "schwab.cme", -1)
+    short = [each for each in broken.breaks if each.minute_ns is not None]
+    assert [(each.table, each.by) for each in short] == [("quotes", -1)]
