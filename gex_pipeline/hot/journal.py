@@ -237,7 +237,7 @@ class Journal:
         return dropped
 
     def older_than(self, day: datetime.date) -> int:
-        """Return the last seq of the segments that end before one of an earlier date begins; or 0."""
+        """Return the last seq of the segments before one that begins on an earlier date; or 0."""
         through = 0
         for _, after in pairwise(self._segments):
             date = first_date(after)
