@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 import msgspec
 import redis
@@ -22,8 +22,8 @@ from gex_pipeline.hot.keys import Keys
 from gex_pipeline.hot.pressure import Pressure, is_back_pressure
 from gex_pipeline.hot.projection import Command, Projection
 from gex_pipeline.hot.spool import Spool
-from gex_pipeline.hot.tape import FIELD, RETRY_S, held_ranges, tape_end, trim
-from gex_pipeline.hot.transact import Line
+from gex_pipeline.hot.tape import RETRY_S, held_ranges, trim
+from gex_pipeline.hot.tapewriter import Run, TapeWriter
 
 WAIT_S = 0.25
 """Longest wait for a frame before `stop` is looked at."""
@@ -64,13 +64,6 @@ class SenderState(msgspec.Struct, frozen=True, kw_only=True):
     problem: str | None
 
 
-class _Run(NamedTuple):
-    """Frames that follow one another, and what is derived from them."""
-
-    frames: list[tuple[FrameHeader, bytes]]
-    derived: list[Command]
-
-
 class Sender:
     """Follows one spool; `run` is its loop, in a thread of its own."""
 
@@ -101,6 +94,7 @@ class Sender:
         self._keys = keys
         self._key = keys.tape(spool.tape)
         self._spool = spool
+        self._tape = TapeWriter(client, self._key, spool.tape)
         self._cursor = cursor
         self._retention_days = retention_days
         self._pressure = Pressure(client, self._trim_folded(folded))
@@ -110,19 +104,16 @@ class Sender:
             if publish
             else None
         )
-        self._beside = False
         self._reader: SpoolReader | None = None
-        self._line: Line | None = None
-        self._next: _Run | None = None
-        self._create = False
+        self._next: Run | None = None
         self._connected = False
         self._problem: str | None = None
         self._refusal: str | None = None
         self._sent = Position(0, 0)
         self._tidy_at = 0.0
         self._turned_at = time.monotonic()
-        self._frames = self._events = self._resyncs = self._repeats = 0
-        self._vanished = self._damaged = self._trimmed = self._projection_errors = 0
+        self._frames = self._events = self._resyncs = 0
+        self._vanished = self._damaged = self._trimmed = self._unreadable = 0
 
     @property
     def position(self) -> Position:
@@ -175,11 +166,13 @@ class Sender:
             sent_frames=self._frames,
             sent_events=self._events,
             resyncs=self._resyncs,
-            repeats=self._repeats,
+            repeats=self._tape.repeats,
             vanished=self._vanished,
             damaged_bytes=self._damaged + (self._reader.damaged if self._reader else 0),
             trimmed=self._trimmed,
-            projection_errors=self._projection_errors + (projection.errors if projection else 0),
+            projection_errors=self._unreadable
+            + self._tape.errors
+            + (projection.errors if projection else 0),
             unpublished=projection.unpublished if projection else 0,
             turn_age_s=round(time.monotonic() - self._turned_at, 3),
             problem=self._problem or self._refusal,
@@ -196,11 +189,16 @@ class Sender:
             self._tidy()
             if self._pressure.rises():
                 return False
-            run, self._next = self._next or self._prepared(), None
-            if run is not None and not self._transact(run):
+            self._prepare()
+            run, self._next = self._next, None
+            if run is None:
+                return False
+            if self._tape.write(run, self._prepare):
+                self._account(run)
+            else:
                 self._vanished += 1
                 self._close()
-            return run is not None
+            return True
         except (redis.RedisError, OSError, TapeError) as error:
             self._lost(error)
             raise
@@ -232,17 +230,14 @@ class Sender:
         if self._reader is not None:
             self._damaged += self._reader.damaged
             self._reader.close()
-        if self._line is not None:
-            self._line.close()
-        self._reader = self._line = self._next = None
+        self._tape.close()
+        self._reader = self._next = None
 
     # --- where to go on -----------------------------------------------------------------------
 
     def _resync(self) -> SpoolReader:
-        """Go on from the server's last id, or create the tape; the line is open before we ask."""
-        self._line = Line(self._client)
-        end = tape_end(self._client, self._key)
-        self._create = end is None
+        """Go on from the server's last id, or create the tape."""
+        end = self._tape.connect()
         if end is None:
             after = self._archived()
         else:
@@ -250,7 +245,7 @@ class Sender:
             self._check_newest(end)
             after, self._sent = end.seq, end
         self._resyncs += 1
-        self._beside, self._tidy_at = False, 0.0
+        self._tidy_at = 0.0
         self._connected, self._problem = True, None
         sys.audit("gex.point", "sender.resynced")
         return self._spool.reader(after)
@@ -264,25 +259,21 @@ class Sender:
 
     def _check_newest(self, end: Position) -> None:
         """See that the tape's newest entry, where it is ours too, is what we spooled."""
-        stored = self._entry(end)
+        stored = self._tape.entry(end)
         for data in self._spool.read_after(end.seq - 1):
             if stored is not None and _header(data).position == end and data != stored:
                 raise TapeError(self._spool.tape, f"entry {end} is not the frame of our spool")
             return
 
-    def _entry(self, position: Position) -> bytes | None:
-        rows: Any = self._client.xrange(self._key, min=str(position), max=str(position))
-        return rows[0][1].get(FIELD) if rows else None
-
     # --- sending ------------------------------------------------------------------------------
 
-    def _prepared(self) -> _Run | None:
-        """Return the next frames with what is derived from them, None: everything is sent."""
-        assert self._reader is not None  # noqa: S101 # set by _turn
-        frames = [(_header(data), data) for data in self._reader.read()]
-        for hole in self._reader.holes():
-            self._spool.holes.find(hole)
-        return _Run(frames, self._derived(frames)) if frames else None
+    def _prepare(self) -> None:
+        """Have the next run at hand, if there is one."""
+        if self._next is None and self._reader is not None:
+            frames = [(_header(data), data) for data in self._reader.read()]
+            for hole in self._reader.holes():
+                self._spool.holes.find(hole)
+            self._next = Run(frames, self._derived(frames)) if frames else None
 
     def _derived(self, frames: Sequence[tuple[FrameHeader, bytes]]) -> list[Command]:
         if self._projection is None:
@@ -290,88 +281,15 @@ class Sender:
         try:
             return self._projection.commands(frames, self._spool.newest_ns)
         except CodecError:  # the tape carries it all the same; its readers say what is wrong
-            self._projection_errors += 1
+            self._unreadable += 1
             return []
 
-    def _transact(self, run: _Run) -> bool:
-        """Send frames and what is derived from them; False: the tape is gone."""
-        sys.audit("gex.point", "sender.sending")
-        derived = [] if self._beside else run.derived
-        try:
-            replies = self._execute(run.frames, derived)
-        except redis.ResponseError as error:
-            if not derived or is_back_pressure(error):
-                raise
-            self._beside = True  # something beside the tape is not allowed: it must not stop it
-            replies = self._execute(run.frames, [])
-        sys.audit("gex.point", "sender.sent")
-        for (header, data), reply in zip(run.frames, replies, strict=False):
-            if reply is None:  # FLUSHALL or DEL on a living connection
-                self._take_back(derived)
-                return False
-            if isinstance(reply, Exception):
-                self._accept(header.position, data, reply)
-        beside = self._execute_beside(run.derived) if self._beside else replies[len(run.frames) :]
-        self._account(run.frames, beside)
-        return True
-
-    def _execute(
-        self, frames: Sequence[tuple[FrameHeader, bytes]], derived: Sequence[Command]
-    ) -> list[Any]:
-        """Run frames and commands, whole or not at all, and return the replies.
-
-        While the server is at work, the next run is prepared; it goes when this one is done.
-        """
-        commands: list[Command] = [
-            ("XADD", self._key, "NOMKSTREAM", str(header.position), FIELD, data)
-            for header, data in frames
-        ]
-        if self._create:
-            commands[0] = tuple(word for word in commands[0] if word != "NOMKSTREAM")
-        assert self._line is not None  # noqa: S101 # opened by _resync
-        self._line.send([*commands, *derived])
-        self._next = self._next or self._prepared()
-        replies = self._line.replies()
-        self._create = False
-        return replies
-
-    def _execute_beside(self, derived: Sequence[Command]) -> list[Any]:
-        """Run commands each for itself and return the replies."""
-        pipe: Any
-        with self._client.pipeline(transaction=False) as pipe:
-            for command in derived:
-                pipe.execute_command(*command)
-            return list(pipe.execute(raise_on_error=False))
-
-    def _accept(self, position: Position, data: bytes, reply: Exception) -> None:
-        """Take a refused frame for a repeat, if the server has the very same bytes."""
-        if "equal or smaller" not in str(reply):
-            raise reply
-        stored = self._entry(position)
-        if stored is None:  # trimmed meanwhile: the server's last id says where to go on
-            raise redis.ConnectionError(f"The tape went on past {position} without us")
-        if stored != data:
-            raise TapeError(self._spool.tape, f"entry {position} is not the frame of our spool")
-        self._repeats += 1
-
-    def _take_back(self, derived: Sequence[Command]) -> None:
-        """Delete the streams that began with a transaction whose frames found no tape.
-
-        The tape is sent again from behind the archive, and what comes first must be first in them.
-        """
-        for command in derived:
-            if command[0] == "XADD" and self._client.xlen(command[1]) == 1:
-                self._client.delete(command[1])
-
-    def _account(
-        self, frames: Sequence[tuple[FrameHeader, bytes]], derived: Sequence[object]
-    ) -> None:
-        newest = frames[-1][0]
+    def _account(self, run: Run) -> None:
+        newest = run.frames[-1][0]
         self._sent, self._refusal = newest.position, None
-        self._frames += len(frames)
-        self._events += sum(header.last_seq - header.first_seq + 1 for header, _ in frames)
-        self._pressure.note(sum(len(data) for _, data in frames))
-        self._projection_errors += sum(isinstance(reply, Exception) for reply in derived)
+        self._frames += len(run.frames)
+        self._events += run.events
+        self._pressure.note(run.size)
         self._spool.release_through(newest.last_seq)
         if self._projection is not None:
             self._projection.published(newest.last_seq)

@@ -17,11 +17,11 @@ from gex_pipeline.hot.connect import connect
 from gex_pipeline.hot.embedded import EmbeddedServer
 from gex_pipeline.hot.frame import Position, read_header
 from gex_pipeline.hot.keys import Keys
-from gex_pipeline.hot.sender import Sender, _Run
+from gex_pipeline.hot.sender import Sender
 from gex_pipeline.hot.spool import Spool
 from gex_pipeline.hot.tape import FIELD, floor_of
+from gex_pipeline.hot.tapewriter import Run, TapeWriter
 from gex_pipeline.hot.ticks import decode_level2, decode_tick
-from gex_pipeline.hot.transact import Line
 from gex_pipeline.market.codec import decode_json
 from gex_pipeline.market.events import BookUpdate, Event
 from gex_pipeline_tests.hot.builders import (
@@ -148,17 +148,17 @@ def test_a_refused_id_is_a_repeat_only_if_the_bytes_are_equal(
 ) -> None:
     """Equal bytes are counted, others stop the sender."""
     frames = [(header, data) for data in spool.read_after(0) if (header := read_header(data))]
-    sender = Sender(client, keys, spool, publish=False)
-    sender._create, sender._reader, sender._line = True, spool.reader(100), Line(client)
-    assert sender._transact(_Run(frames[:2], []))
+    tape = TapeWriter(client, keys.tape(TAPE), TAPE)
+    assert tape.connect() is None
+    assert tape.write(Run(frames[:2], []), lambda: None)
 
-    assert sender._transact(_Run(frames[:3], []))
-    assert sender.state().repeats == 2
+    assert tape.write(Run(frames[:3], []), lambda: None)
+    assert tape.repeats == 2
     client.delete(keys.tape(TAPE))
     client.xadd(keys.tape(TAPE), {FIELD: b"other"}, id="1-5")
     with pytest.raises(TapeError, match="1-5"):
-        sender._transact(_Run(frames[:1], []))
-    sender._close()
+        tape.write(Run(frames[:1], []), lambda: None)
+    tape.close()
 
 
 @pytest.mark.parametrize("how", ["flushall", "delete"])
