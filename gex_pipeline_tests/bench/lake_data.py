@@ -1,6 +1,7 @@
 """Lakes for the bench: a year of GEX seconds, and a day of ticks, as end of day writes them."""
 
 import datetime
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -9,6 +10,8 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from gex_pipeline.exposure.live import Image, Rows, Spot, lay_out
+from gex_pipeline.hot.chains import encode_image
 from gex_pipeline.lake.columns import schema_of
 from gex_pipeline.lake.derived import Derived, commit_derived
 from gex_pipeline.lake.durable import make_folders
@@ -40,8 +43,9 @@ def build_year(paths: LakePaths, days: int = DAYS, seconds: int = SECONDS) -> No
     for _ in range(days):
         rows = gex_day(rng, day, seconds, seq, spot)
         commit_day(paths, GEX_TAPE, day, seq + 1, {GEX.name: rows})
-        minute = pa.array(np.arange(59, seconds, 60))
-        _derive(paths, day, rows.take(minute))
+        minute = rows["ts_recv_ns"].to_numpy() // (60 * SECOND_NS)
+        last = np.flatnonzero(np.diff(minute, append=minute[-1] + 1))
+        _derive(paths, day, rows.take(pa.array(last)))
         seq, spot = seq + seconds, rows["spot"][-1].as_py()
         day = next_trading_day(day)
 
@@ -171,17 +175,35 @@ def _positions(rng: np.random.Generator, rows: int) -> list[str]:
     ]
 
 
-def ticks_day(symbols: int, rows: int, seed: int = 5) -> Iterator[tuple[str, pa.Table]]:
+def build_ticks(paths: LakePaths, symbols: int, rows: int, days: int = 20) -> dict[str, float]:
+    """Write a day of quotes and trades behind small other days; return their bytes a row."""
+    rng = np.random.default_rng(5)
+    day, seq = trading_day_on_or_after(_FIRST_DAY), 0
+    for n in range(days + 1):
+        count = rows if n == days else 20_000
+        tables = dict(ticks_day(rng, day, symbols, count))
+        total = sum(each.num_rows for each in tables.values())
+        commit_day(paths, "schwab.equity", day, seq + 1, tables)
+        day, seq = next_trading_day(day), seq + total
+    found = {}
+    for name, each in tables.items():
+        newest = max((paths.lake / name).glob("date=*/*.parquet"))
+        found[f"{name}_bytes_per_row"] = newest.stat().st_size / each.num_rows
+    return found
+
+
+def ticks_day(
+    rng: np.random.Generator, day: datetime.date, symbols: int, rows: int
+) -> Iterator[tuple[str, pa.Table]]:
     """Yield a day's quotes and trades of many shares, sorted as their day files are."""
-    rng = np.random.default_rng(seed)
-    day = trading_day_on_or_after(_FIRST_DAY)
     names = sorted({"SPY", "QQQ", *(f"T{n:03}" for n in range(symbols - 2))})
-    shares = rng.dirichlet(np.full(symbols, 0.5)) * 0.6
-    shares[names.index("SPY")] += 0.4  # the one that is asked for is the busiest
-    counts = np.maximum((shares * rows).astype(int), 100)
+    shares = rng.dirichlet(np.full(symbols, 0.5)) * 0.88
+    shares[names.index("SPY")] = 0.12  # the one that is asked for is the busiest
+    counts = np.maximum((shares * rows).astype(int), 10).tolist()
     for table, kept in (("quotes", 1.0), ("trades", 0.3)):
         pieces = [
-            _ticks(rng, day, n, int(c * kept), table) for n, c in zip(names, counts, strict=True)
+            _ticks(rng, day, name, int(count * kept), table)
+            for name, count in zip(names, counts, strict=True)
         ]
         yield table, pa.concat_tables(pieces)
 
@@ -217,3 +239,112 @@ def _ticks(
             "exchange": rng.choice(np.array(["P", "Q", "Z", "D"], dtype=object), rows),
         }
     return filled(TABLES[table], columns, rows)
+
+
+def images_day(paths: LakePaths, minutes: int, contracts: int) -> None:
+    """Write a day of chain images of one underlying: a third of the rows change each minute."""
+    rng = np.random.default_rng(3)
+    day = trading_day_on_or_after(_FIRST_DAY)
+    image = _first_image(rng, day, contracts)
+    rows = []
+    for minute in range(minutes):
+        ts_ns = regular_open_ns(day) + (minute + 1) * 60 * SECOND_NS
+        image = _next_image(rng, image, ts_ns)
+        rows.append(encode_image(image))
+    columns = {
+        "source": "gex",
+        "mode": "live",
+        "session_date": day,
+        "tape": GEX_TAPE,
+        "epoch": 1,
+        "seq": 1 + np.arange(minutes),
+        "symbol": "SPX",
+        "ts_event_ns": regular_open_ns(day) + (1 + np.arange(minutes)) * 60 * SECOND_NS,
+        "ts_recv_ns": regular_open_ns(day) + (1 + np.arange(minutes)) * 60 * SECOND_NS,
+        "positions": "{}",
+        "spot": 6000 + _walk(rng, minutes, 0.0, 2.0),
+        "contracts": np.full(minutes, contracts),
+        "image": rows,
+    }
+    commit_day(paths, GEX_TAPE, day, 1, {"chain_1m": filled(TABLES["chain_1m"], columns, minutes)})
+
+
+def copied_days(paths: LakePaths, days: int) -> None:
+    """Add copies of the one day of images as the days after it: only their number matters."""
+    (old,) = (paths.lake / "chain_1m").glob("date=*/*.parquet")
+    day = datetime.date.fromisoformat(old.parent.name.removeprefix("date="))
+    (known,) = paths.manifests(GEX_TAPE).glob("[0-9]*.json")
+    manifest = msgspec.json.decode(known.read_bytes(), type=Manifest)
+    for n in range(1, days + 1):
+        day = next_trading_day(day)
+        first, last = manifest.last * n + 1, manifest.last * (n + 1)
+        file = f"chain_1m/date={day}/{GEX_TAPE}-{first}-{last}.parquet"
+        (paths.lake / file).parent.mkdir()
+        shutil.copyfile(old, paths.lake / file)
+        files = (msgspec.structs.replace(manifest.files[0], file=file),)
+        again = msgspec.structs.replace(manifest, date=day, first=first, last=last, files=files)
+        place = paths.manifests(GEX_TAPE) / f"{first}-{last}.json"
+        place.write_bytes(msgspec.json.encode(again))
+
+
+def _first_image(rng: np.random.Generator, day: datetime.date, contracts: int) -> Image:
+    """Return a chain as wide as SPX's: dates by the week, strikes by five points."""
+    per_expiry = 450
+    expiries = [day + datetime.timedelta(days=7 * n) for n in range(contracts // per_expiry)]
+    names = [
+        f"SPXW  {expiry:%y%m%d}{right}{strike * 1000:08d}"
+        for expiry in expiries
+        for strike in range(4900, 4900 + 5 * per_expiry // 2, 5)
+        for right in "CP"
+    ]
+    size = len(names)
+    price = np.concatenate(([np.nan], np.round(rng.exponential(40, size), 1)))
+    zeros = np.zeros(size + 1, dtype=np.int64)
+    rows = Rows(
+        bid=price,
+        ask=price + 0.2,
+        iv=np.concatenate(([np.nan], rng.uniform(0.1, 0.4, size))),
+        gamma=price,
+        open_interest=np.concatenate(([0.0], rng.integers(0, 9000, size).astype(float))),
+        volume=np.zeros(size + 1),
+        quote_ns=zeros,
+        seen_ns=zeros,
+        changed_ns=zeros,
+        streamed=np.ones(size + 1, dtype=bool),
+    )
+    settlements = ("P",) * size
+    return Image(
+        symbol="SPX",
+        source="schwab",
+        mode="real",
+        contracts=tuple(names),
+        settlements=settlements,
+        layout=lay_out("SPX", names, settlements),
+        rows=rows,
+        spot=Spot(last=6000.0),
+        asof_ns=0,
+        watched_ns=0,
+        heard_ns=0,
+        ts_recv_ns=0,
+        windows=(),
+        positions={"schwab.index": (1, 1)},
+    )
+
+
+def _next_image(rng: np.random.Generator, image: Image, ts_ns: int) -> Image:
+    """Return the chain a minute later: a third of its rows have another quote, some traded."""
+    rows, size = image.rows, image.rows.bid.size
+    moved = rng.random(size) < 1 / 3
+    shift = np.where(moved, rng.choice([-0.1, 0.1], size), 0.0)
+    stamp = np.where(moved, ts_ns - rng.integers(0, 60 * SECOND_NS, size), rows.seen_ns)
+    changed = msgspec.structs.replace(
+        rows,
+        bid=np.round(rows.bid + shift, 2),
+        ask=np.round(rows.ask + shift, 2),
+        iv=np.where(moved, np.round(rows.iv * np.exp(shift / 50), 5), rows.iv),
+        volume=rows.volume + np.where(moved, rng.integers(0, 5, size), 0),
+        quote_ns=stamp // 1_000_000 * 1_000_000,
+        seen_ns=stamp,
+        changed_ns=stamp,
+    )
+    return msgspec.structs.replace(image, rows=changed, asof_ns=ts_ns, ts_recv_ns=ts_ns)
