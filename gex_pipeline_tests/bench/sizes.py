@@ -56,7 +56,7 @@ def _tables() -> Iterator[tuple[str, pa.Table]]:
 
 
 def _size(name: str, rows: pa.Table, root: Path) -> float:
-    return write_day(TABLES[name], rows, root / f"{name}.parquet") / rows.num_rows
+    return write_day(TABLES[name], rows, root / f"{name}.parquet") / int(rows.num_rows)
 
 
 def _option_quotes(path: Path) -> float:
