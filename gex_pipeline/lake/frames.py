@@ -19,7 +19,6 @@ from typing import Final
 import polars as pl
 
 from gex_pipeline.errors import NoLakeError, NoTableError
-from gex_pipeline.lake.columns import rows_per_group
 from gex_pipeline.lake.damage import Damage, damaged, gone, united
 from gex_pipeline.lake.files import LakeFile
 from gex_pipeline.lake.paths import LakePaths
@@ -196,15 +195,17 @@ def _day(day: Day | None) -> datetime.date | None:
 
 
 def _scanned(table: Table, version: int, files: list[LakeFile]) -> pl.LazyFrame:
-    """Return the rows of files of one version; groups are told apart where there are several."""
+    """Return the rows of files of one version.
+
+    A derived file is one row group: there is nothing that its statistics could leave out.
+    """
     schema = schema_of(table)
-    groups = any(file.rows > rows_per_group(table) for file in files)
     scan = partial(
         pl.scan_parquet,
         [file.path for file in files],
         hive_partitioning=False,
         glob=False,
-        use_statistics=groups,
+        use_statistics=any(file.tape for file in files),
     )
     if is_current(table.name, version):
         return scan(schema=schema)

@@ -36,10 +36,11 @@ _Begin = Callable[[duckdb.DuckDBPyConnection, str], Any]
 """Starts a statement and returns its answer, or the first of it."""
 _EXPLAIN: Final = re.compile(r"\s*explain(\s+analyze\b|\s*\([^)]*\))?", re.IGNORECASE)
 _CATALOGUE: Final = re.compile(
-    r"\b(show|describe|summarize|information_schema|duckdb_\w+|pg_\w+|sqlite_master|query\w*)\b",
+    r"\b(show|describe|summarize|information_schema|duckdb_\w+|pg_\w+|sqlite_master|query\w*"
+    r"|_damaged)\b",
     re.IGNORECASE,
 )
-"""Words of statements that look at tables without naming them."""
+"""Words of statements that look at tables without naming them, or at the files of all."""
 _DECODING: Final = re.compile("parquet|unicode|decompress", re.IGNORECASE)
 _STATEMENTS: Final = (
     duckdb.ParserException,

@@ -133,8 +133,9 @@ def five_minutes_sql(lake: Lake, table: str) -> pl.DataFrame:
 
 def ticks(root: Path, share: float, asked: int) -> dict[str, float]:
     """Return how long a day's raw ticks of one symbol take."""
-    sizes = build_ticks(LakePaths(root), TICK_SYMBOLS, max(round(TICKS * share), 100_000))
-    lake, (*_, day) = Lake(root), Lake(root).dates("quotes")
+    rows = max(round(TICKS * share), 100_000)
+    day, sizes = build_ticks(LakePaths(root), TICK_SYMBOLS, rows)
+    lake = Lake(root)
     asks = {"start": day, "end": day, "symbols": ["SPY"]}
 
     def frames() -> list[pl.DataFrame]:
@@ -146,10 +147,10 @@ def ticks(root: Path, share: float, asked: int) -> dict[str, float]:
 
     by_frames, by_sql = frames(), sql()
     _agree(*(each.select(pl.len()) for each in (by_frames[0], by_sql[0])))
-    rows = float(sum(each.height for each in by_frames))
+    found = float(sum(each.height for each in by_frames))
     times = medians_ms(asked, {"day_ticks_ms": frames, "day_ticks_sql_ms": sql})
     shutil.rmtree(root)
-    return times | {"day_ticks_rows": rows} | sizes
+    return times | {"day_ticks_rows": found} | sizes
 
 
 def history(root: Path, share: float, rounds: int) -> dict[str, float]:

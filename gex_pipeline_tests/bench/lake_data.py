@@ -175,21 +175,24 @@ def _positions(rng: np.random.Generator, rows: int) -> list[str]:
     ]
 
 
-def build_ticks(paths: LakePaths, symbols: int, rows: int, days: int = 20) -> dict[str, float]:
-    """Write a day of quotes and trades behind small other days; return their bytes a row."""
+def build_ticks(
+    paths: LakePaths, symbols: int, rows: int, days: int = 20
+) -> tuple[datetime.date, dict[str, float]]:
+    """Write a day of quotes and trades amid small other days; return it, and its bytes a row."""
     rng = np.random.default_rng(5)
-    day, seq = trading_day_on_or_after(_FIRST_DAY), 0
-    for n in range(days + 1):
-        count = rows if n == days else 20_000
-        tables = dict(ticks_day(rng, day, symbols, count))
-        total = sum(each.num_rows for each in tables.values())
+    day, seq, asked, found = trading_day_on_or_after(_FIRST_DAY), 0, _FIRST_DAY, {}
+    for n in range(days):
+        whole = n == days // 2
+        tables = dict(ticks_day(rng, day, symbols, rows if whole else 20_000))
         commit_day(paths, "schwab.equity", day, seq + 1, tables)
-        day, seq = next_trading_day(day), seq + total
-    found = {}
-    for name, each in tables.items():
-        newest = max((paths.lake / name).glob("date=*/*.parquet"))
-        found[f"{name}_bytes_per_row"] = newest.stat().st_size / each.num_rows
-    return found
+        if whole:
+            asked = day
+            for name, each in tables.items():
+                (file,) = (paths.lake / name / f"date={day}").glob("*.parquet")
+                found[f"{name}_bytes_per_row"] = file.stat().st_size / each.num_rows
+        seq += sum(each.num_rows for each in tables.values())
+        day = next_trading_day(day)
+    return asked, found
 
 
 def ticks_day(

@@ -184,6 +184,8 @@ def test_the_catalog_names_the_files_of_the_chain(
     assert catalog.execute("select count(*) from option_quotes").fetchall() == [(40,)]
     assert catalog.execute("select count(*) from _files").fetchall() == [(20,)]
     assert catalog.execute("select count(*) from depth").fetchall() == [(0,)]
+    hour = "select extract('hour' from et(day_ns(DATE '2026-11-20', '10:00')))"
+    assert catalog.execute(hour).fetchall() == [(10,)]
     assert paths.catalog.stat().st_mode & 0o777 == 0o444
 
 

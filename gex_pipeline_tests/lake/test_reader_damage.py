@@ -79,6 +79,13 @@ def test_other_tables_are_not_asked(paths: LakePaths, second: Path, damage: Dama
     assert (answer.rows, answer.damaged) == (((2,),), ())
 
 
+def test_damage_can_be_asked_for_alone(paths: LakePaths, second: Path) -> None:
+    """The table is of all files, whichever a statement names."""
+    removed(second)
+
+    assert query(paths, "select path, rows from _damaged").rows == ((str(second), ROWS),)
+
+
 def test_every_flipped_byte_is_found_when_files_are_checked(paths: LakePaths, second: Path) -> None:
     """Most of them decode to other numbers without a word: the checksum of the record tells."""
     whole = second.read_bytes()
