@@ -52,9 +52,7 @@ class Tape:
 
     def put(self, event: Event) -> None:
         """Take an event; a full frame, or what is of the minute before, is spooled first."""
-        minute = event.ts_recv_ns // _MINUTE_NS
-        if minute != self._minute:
-            self._turn_to(minute, session_date(event.ts_recv_ns, self.calendar))
+        self._turn(event.ts_recv_ns)
         self._newest_ns = event.ts_recv_ns
         self._waiting.append(event)
         if len(self._waiting) >= MAX_EVENTS:
@@ -73,7 +71,8 @@ class Tape:
             self._written(waiting)
 
     def settle(self, ts_ns: int) -> None:
-        """Put the ledger's counts behind all events so far."""
+        """Put the ledger's counts behind all events so far, those of another date on that date."""
+        self._turn(ts_ns)
         self.flush()
         for count in self.ledger.settle(ts_ns):
             self.put(count)
@@ -106,10 +105,13 @@ class Tape:
             stamps.extend(event.ts_recv_ns for event in decode_frame(data).events)
         return max(stamps)
 
-    def _turn_to(self, minute: int, day: datetime.date) -> None:
+    def _turn(self, ts_ns: int) -> None:
         """Begin a minute; a new date leaves the counts of the old one on the old one."""
+        minute = ts_ns // _MINUTE_NS
+        if minute == self._minute:
+            return
         self.flush()
-        self._minute = minute
+        self._minute, day = minute, session_date(ts_ns, self.calendar)
         if day != self._day:
             left = self.ledger.settle(self._newest_ns, before_ns=minute * _MINUTE_NS)
             if left:

@@ -68,6 +68,29 @@ def test_a_frame_is_full_or_of_one_minute_and_date(spool: Spool) -> None:
     ]
 
 
+@pytest.mark.parametrize("beaten", [True, False])
+def test_a_roll_leaves_the_counts_of_a_date_on_it(tmp_path: Path, beaten: bool) -> None:
+    """Whether a heartbeat or an event is the first of the new date."""
+    time = at(et_ns(DAY, 17) - 5)
+    tapes = Tapes({"index": Spool.open(tmp_path, "schwab.index")}, time)
+    tapes.put("index", trade(time.stamp_ns()))
+    time.follow(MarketClock(et_ns(DAY, 17), 0, 0.0))
+    if beaten:
+        tapes.beat({"index": True})
+    tapes.put("index", trade(time.stamp_ns()))
+    tapes.settle()
+
+    counts = [
+        (frame.session_date == DAY, event.ts_minute_ns == et_ns(DAY, 16, 59))
+        for frame in frames(tapes.by_calendar["index"].spool)
+        for event in frame.events
+        if isinstance(event, LedgerCount)
+    ]
+    tapes.close()
+
+    assert counts == [(True, True), (False, False)]
+
+
 def test_an_event_that_no_frame_can_hold_costs_itself_only(spool: Spool) -> None:
     """The others of its batch are spooled, and it is counted."""
     tape = Tape(spool, "index")
