@@ -5,12 +5,23 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import numpy as np
 import polars as pl
 
+from gex_pipeline.archive.findings import (
+    bad_option_prices,
+    bad_prices,
+    codes,
+    crossed_quotes,
+    duplicates,
+    ints,
+    out_of_order,
+    outlying,
+    summed,
+)
 from gex_pipeline.archive.rows import Origin
 from gex_pipeline.archive.spotcheck import check
 from gex_pipeline.archive.ticks import TapeTicks
@@ -20,7 +31,6 @@ from gex_pipeline.lake.derived import Derived, commit_derived, read_derived
 from gex_pipeline.lake.parquet import write_rows
 from gex_pipeline.lake.parts import Manifest, read_chain
 from gex_pipeline.lake.paths import LakePaths
-from gex_pipeline.market.arrays import Bools, Floats, Ints
 from gex_pipeline.market.sessions import Calendar, session
 from gex_pipeline.market.symbology import INDEXES, calendar_of
 from gex_pipeline.market.tables import LAKE_SCHEMA_VERSION, QUALITY
@@ -28,13 +38,8 @@ from gex_pipeline.quality.rules import (
     NOTHING,
     Finding,
     Verdict,
-    backwards,
-    crossed,
-    found_in,
     judged,
-    outliers,
     quiet_minutes,
-    repeated,
     silences,
     skipped,
     told_gaps,
@@ -186,7 +191,7 @@ class _Judge:
                 continue
             rows = scan.select("symbol", "source_seq").drop_nulls().collect()
             if len(rows):
-                code, seqs = _codes(rows["symbol"]), rows["source_seq"].to_numpy()
+                code, seqs = codes(rows["symbol"]), rows["source_seq"].to_numpy()
                 total += Finding(len(rows), skipped(code, seqs))
         return total
 
@@ -210,7 +215,7 @@ class _Judge:
     def _of_symbol(self, symbol: str, *, expected: bool) -> Iterator[Judged]:
         quotes = self.ticks.of_symbol("quotes", symbol, _QUOTE)
         trades = self.ticks.of_symbol("trades", symbol, _TRADE)
-        came = np.concatenate([_ints(quotes, "ts_recv_ns"), _ints(trades, "ts_recv_ns")])
+        came = np.concatenate([ints(quotes, "ts_recv_ns"), ints(trades, "ts_recv_ns")])
         # An index is computed while its shares trade.
         hours = self._hours("equity" if symbol in INDEXES else self._calendar)
         if expected:
@@ -220,19 +225,19 @@ class _Judge:
             yield self._judged(symbol, "silence", quiet)
         both = [frame for frame in (quotes, trades) if len(frame)]
         if len(quotes):
-            yield self._judged(symbol, "crossed", _crossed(quotes))
-        yield self._judged(symbol, "outlier", _outliers(quotes, trades))
-        yield self._judged(symbol, "order", _sum(both, _backwards))
-        yield self._judged(symbol, "duplicate", _sum(both, _repeated))
-        yield self._judged(symbol, "price", _sum(both, _prices))
+            yield self._judged(symbol, "crossed", crossed_quotes(quotes))
+        yield self._judged(symbol, "outlier", outlying(quotes, trades))
+        yield self._judged(symbol, "order", summed(both, out_of_order))
+        yield self._judged(symbol, "duplicate", summed(both, duplicates))
+        yield self._judged(symbol, "price", summed(both, bad_prices))
 
     def _of_options(self, underlying: str) -> Iterator[Judged]:
         """Judge contract by contract, half an hour at a time; the last ticks go on to the next."""
         rules: dict[str, Callable[[pl.DataFrame], Finding]] = {
-            "crossed_options": _crossed,
-            "order_options": _backwards,
-            "duplicate_options": _repeated,
-            "price_options": _option_prices,
+            "crossed_options": crossed_quotes,
+            "order_options": out_of_order,
+            "duplicate_options": duplicates,
+            "price_options": bad_option_prices,
         }
         totals = dict.fromkeys(rules, NOTHING)
         carry: pl.DataFrame | None = None
@@ -244,93 +249,3 @@ class _Judge:
             carry = whole.unique("symbol", keep="last", maintain_order=True)
         for name, total in totals.items():
             yield self._judged(underlying, name, total)
-
-
-def _sum(frames: Sequence[pl.DataFrame], rule: Callable[[pl.DataFrame], Finding]) -> Finding:
-    total = NOTHING
-    for frame in frames:
-        total += rule(frame)
-    return total
-
-
-def _crossed(frame: pl.DataFrame) -> Finding:
-    bid, ask = _floats(frame, "bid"), _floats(frame, "ask")
-    mask = crossed(bid, ask)
-    worst = int(np.argmax(np.where(mask, bid - ask, -np.inf))) if len(mask) else 0
-    words = f"bid {bid[worst]:g} above ask {ask[worst]:g}" if mask.any() else ""
-    quoted = int(((bid > 0) & (ask > 0)).sum())
-    return found_in(mask, _ints(frame, "ts_recv_ns"), quoted, words)
-
-
-def _outliers(quotes: pl.DataFrame, trades: pl.DataFrame) -> Finding:
-    total = NOTHING
-    if len(quotes):
-        bid, ask = _floats(quotes, "bid"), _floats(quotes, "ask")
-        total += _outside((bid + ask) / 2, _ints(quotes, "ts_recv_ns"), (bid > 0) & (ask > 0))
-    if len(trades):
-        price = _floats(trades, "price")
-        total += _outside(price, _ints(trades, "ts_recv_ns"), price > 0)
-    return total
-
-
-def _outside(values: Floats, ts_ns: Ints, usable: Bools) -> Finding:
-    values, ts_ns = values[usable], ts_ns[usable]
-    mask = outliers(values)
-    words = f"{values[mask][0]:g}, around it {np.median(values):g}" if mask.any() else ""
-    return found_in(mask, ts_ns, len(values), words)
-
-
-def _backwards(frame: pl.DataFrame) -> Finding:
-    mask = backwards(_code(frame), _ints(frame, "ts_event_ns"))
-    return found_in(mask, _ints(frame, "ts_recv_ns"), len(frame), "out of order")
-
-
-def _repeated(frame: pl.DataFrame) -> Finding:
-    names = [name for name in frame.columns if name not in ("seq", "symbol", "ts_recv_ns")]
-    columns = [frame[name].cast(pl.Float64).to_numpy() for name in names]
-    columns[0] = _ints(frame, names[0])  # nanoseconds are more than a float holds
-    mask = repeated(_code(frame), columns)
-    return found_in(mask, _ints(frame, "ts_recv_ns"), len(frame), "the same again")
-
-
-def _prices(frame: pl.DataFrame) -> Finding:
-    """Return prices of 0 or below: of sales, and of either side of a quote."""
-    names = [name for name in ("price", "bid", "ask") if name in frame.columns]
-    return _at_or_below(frame, names, lambda value: value <= 0)
-
-
-def _option_prices(frame: pl.DataFrame) -> Finding:
-    """Return prices below 0; an option that nobody bids for has a bid of 0."""
-    return _at_or_below(frame, ["bid", "ask", "last", "iv"], lambda value: value < 0)
-
-
-def _at_or_below(
-    frame: pl.DataFrame, names: Sequence[str], bad: Callable[[Floats], Bools]
-) -> Finding:
-    mask = np.zeros(len(frame), np.bool_)
-    for name in names:
-        mask |= bad(_floats(frame, name))
-    return found_in(mask, _ints(frame, "ts_recv_ns"), len(frame), "0 or below")
-
-
-def _code(frame: pl.DataFrame) -> Ints:
-    if "symbol" not in frame.columns:
-        return np.zeros(len(frame), np.int64)
-    return _codes(frame["symbol"])
-
-
-def _codes(symbols: pl.Series) -> Ints:
-    return symbols.rank("dense").cast(pl.Int64).to_numpy()
-
-
-def _ints(frame: pl.DataFrame, name: str) -> Ints:
-    if not len(frame):
-        return np.zeros(0, np.int64)
-    column: Any = frame[name].to_numpy()
-    return np.asarray(column, np.int64)
-
-
-def _floats(frame: pl.DataFrame, name: str) -> Floats:
-    """Return a column; a missing number is NaN, which no rule takes for a price."""
-    column: Any = frame[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-    return np.asarray(column, np.float64)

@@ -5,8 +5,8 @@ It looks at what came, not at what the decoder makes of it, by a rule that anoth
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType, field
@@ -79,11 +79,19 @@ _chains = msgspec.json.Decoder(_Chain)
 _raws = msgspec.json.Decoder(list[Raw])
 
 
+class _Places(NamedTuple):
+    """Where the updates of one key go."""
+
+    quotes: Place
+    trades: Place
+    options: Place
+
+
 class SocketCount:
     """Counts frames; it remembers only which tape a key belongs to."""
 
     def __init__(self) -> None:
-        self._calendars: dict[tuple[str, str], Calendar] = {}
+        self._places: dict[str, _Places] = {}
         self._lists = {name: msgspec.json.Decoder(list[kind]) for name, kind in _ITEMS.items()}  # type: ignore[valid-type]
         self._ones = {name: msgspec.json.Decoder(kind) for name, kind in _ITEMS.items()}
 
@@ -92,7 +100,7 @@ class SocketCount:
         if service not in _ITEMS:
             return {NOWHERE: 1}
         try:
-            items: Iterable[object] = self._lists[service].decode(content)
+            items: Sequence[Any] = self._lists[service].decode(content)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return self._one_by_one(service, content)
         return self._counted(service, items)
@@ -112,24 +120,26 @@ class SocketCount:
                 found.update(self._counted(service, [item]))
         return found
 
-    def _counted(self, service: str, items: Iterable[object]) -> Mapping[Place, int]:
+    def _counted(self, service: str, items: Sequence[Any]) -> Mapping[Place, int]:
+        if service == OPTIONS:
+            return Counter([self._of(item.key).options for item in items])
         found: Counter[Place] = Counter()
         for item in items:
-            calendar = self._calendar(service, item.key)  # type: ignore[attr-defined] # all have one
-            if service == OPTIONS:
-                found[Place(calendar, "option_quotes")] += 1
-                continue
-            tables = _tables(item)  # type: ignore[arg-type]
-            for table in tables:
-                found[Place(calendar, table)] += 1
-            if not tables:
+            places, quoted, sold = self._of(item.key), _is_quote(item), _is_sale(item)
+            if quoted:
+                found[places.quotes] += 1
+            if sold:
+                found[places.trades] += 1
+            if not quoted and not sold:
                 found[NOWHERE] += 1
         return found
 
-    def _calendar(self, service: str, key: str) -> Calendar:
-        known = self._calendars.get((service, key))
+    def _of(self, key: str) -> _Places:
+        known = self._places.get(key)
         if known is None:
-            known = self._calendars[service, key] = calendar_of_key(key)
+            calendar = calendar_of_key(key)
+            tables = ("quotes", "trades", "option_quotes")
+            known = self._places[key] = _Places(*(Place(calendar, table) for table in tables))
         return known
 
 
@@ -155,10 +165,12 @@ def count_chain(data: bytes) -> int | None:
     )
 
 
-def _tables(item: _EquityItem | _FutureItem) -> tuple[str, ...]:
-    """Return the tables that an item of quote and sale fields is for."""
-    sold = not (item.last is item.volume is item.last_size is item.trade_ms is UNSET)
-    quoted = not (item.bid is item.ask is item.bid_size is item.ask_size is UNSET)
-    if quoted or (item.quote_ms is not UNSET and not sold):
-        return ("quotes", "trades") if sold else ("quotes",)
-    return ("trades",) if sold else ()
+def _is_sale(item: _EquityItem | _FutureItem) -> bool:
+    return not (item.last is item.volume is item.last_size is item.trade_ms is UNSET)
+
+
+def _is_quote(item: _EquityItem | _FutureItem) -> bool:
+    """Whether a side of the quote is there, or the quote's time and nothing of a sale."""
+    if not (item.bid is item.ask is item.bid_size is item.ask_size is UNSET):
+        return True
+    return item.quote_ms is not UNSET and not _is_sale(item)
