@@ -8,6 +8,7 @@ GexError
 │  ├─ SpoolHeldError       another process owns it
 │  └─ SpoolFullError       neither disk nor memory takes more
 ├─ LakeError               the chain of a tape's parts is broken
+│  ├─ LakeDiskError        the disk did not confirm a commit
 │  ├─ LakeFileError        a file does not hold what it should
 │  ├─ LakeVersionError     a newer release wrote a part of it
 │  └─ LakeDamagedError     a file of it is not what was written
@@ -125,6 +126,18 @@ class LakeDamagedError(LakeError):
             f"The answer is cut short by a damaged file: {'; '.join(files)}."
             " Ask again with every file checked first (gex sql --check): it is left out then, and"
             " named.",
+        )
+
+
+class LakeDiskError(LakeError):
+    """The disk refused to keep what was committed; nothing is deleted on the strength of it."""
+
+    def __init__(self, folder: str, reason: str) -> None:
+        GexError.__init__(
+            self,
+            f"The disk did not confirm a commit in {folder} ({reason}). The tape and the spool keep"
+            " everything from here on. Check the disk (dmesg), then start the machine again:"
+            " what is on disk then is what counts.",
         )
 
 

@@ -138,7 +138,7 @@ def archive(
         done = []
         for tape in tapes:
             sweep(paths, tape, now_s)
-            done.append(archive_tape(source, paths, _of_tape(origin, tape)))
+            done.append(archive_tape(source, paths, of_tape(origin, tape)))
         return tuple(done)
 
 
@@ -214,7 +214,7 @@ def _spooled(source: Source, tape: str, last: int, through: int | None) -> Itera
             last = kept.header.last_seq
 
 
-def _of_tape(origin: Origin, tape: str) -> Origin:
+def of_tape(origin: Origin, tape: str) -> Origin:
     """Return the origin of a tape's rows: the engine's own figures are nobody else's word."""
     ours = tape.startswith(f"{OURS}.")
     return Origin(source=OURS if ours else origin.source, mode=origin.mode, tape=tape)

@@ -138,9 +138,9 @@ class Recorder:
         """Return the last seq that is in the lake for good; 0 while the lake cannot say."""
         try:
             cursor = read_chain(self._paths, self.tape).cursor
+            sync_chain(self._paths, self.tape)  # segments go on the strength of it
         except LakeError:
             return 0
-        sync_chain(self._paths, self.tape)  # segments go on the strength of it
         return cursor
 
     def close(self) -> None:

@@ -15,13 +15,15 @@ import duckdb
 
 from gex_pipeline.lake.columns import quoted
 from gex_pipeline.lake.damage import Damage, blamed, gone, united
-from gex_pipeline.lake.durable import locked, sync
+from gex_pipeline.lake.durable import locked, point, sync
 from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.lake.reader import Seen, look
 from gex_pipeline.lake.views import lake_statements
 from gex_pipeline.market.tables import TABLES
 
 READ_ONLY: Final = 0o444
+POINTS: Final = ("catalog.built", "catalog.log_removed", "catalog.swapped")
+"""Moments at which a crash costs nothing, in their order."""
 
 Connect = Callable[[Path], AbstractContextManager[duckdb.DuckDBPyConnection]]
 """Opens the database file of a path."""
@@ -82,8 +84,11 @@ def _swap(draft: Path, catalog: Path) -> None:
         raise RuntimeError(f"{_wal(draft).name} was left by a checkpoint and close")
     draft.chmod(READ_ONLY)
     sync(draft)
+    point("catalog.built")
     _wal(catalog).unlink(missing_ok=True)  # of a user's read-write open that died: it fits no more
+    point("catalog.log_removed")
     draft.replace(catalog)
+    point("catalog.swapped")
     sync(catalog.parent)
 
 

@@ -19,7 +19,14 @@ import msgspec
 from gex_pipeline.lake.derived import read_derived, read_months
 from gex_pipeline.lake.durable import locked, point, sync
 from gex_pipeline.lake.files import files_of
-from gex_pipeline.lake.parts import LEFTOVER_AGE_S, Chain, Manifest, part_starts, read_chain
+from gex_pipeline.lake.parts import (
+    LEFTOVER_AGE_S,
+    Chain,
+    Manifest,
+    part_starts,
+    read_chain,
+    sync_chain,
+)
 from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.market.tables import TABLES
 
@@ -45,10 +52,10 @@ class Cleaned(msgspec.Struct, frozen=True):
 def clean(paths: LakePaths, now_s: float, *, grace_s: float = GRACE_S) -> Cleaned | None:
     """Mark what can go, remove what was marked a grace ago; None: somebody else is at work.
 
-    `now_s` is wall time, as files have it. A tape whose chain is broken is left alone.
+    `now_s` is wall time, as files have it.
 
     Raises:
-        LakeError: a chain is broken; nothing was done.
+        LakeError: a chain is broken, or the disk did not confirm it; nothing was removed.
     """
     with locked(paths.days_lock, wait=False) as mine, locked(paths.catalog_lock):
         if not mine:
@@ -57,6 +64,8 @@ def clean(paths: LakePaths, now_s: float, *, grace_s: float = GRACE_S) -> Cleane
         chains = [read_chain(paths, tape) for tape in starts]
         named = _in_catalog(paths) | _in_lake(paths, chains)
         passed = _Pass(now_s - grace_s)
+        for tape in starts:
+            sync_chain(paths, tape)
         for chain in chains:
             for folder in _superseded(paths, chain, starts[chain.tape]):
                 if not any(str(file) in named for file in folder.glob("*.parquet")):

@@ -20,7 +20,14 @@ import pyarrow as pa
 
 from gex_pipeline.errors import LakeFileError, LakeRootError
 from gex_pipeline.lake.damage import damaged
-from gex_pipeline.lake.durable import checksum, make_folders, point, sync, write_synced
+from gex_pipeline.lake.durable import (
+    checksum,
+    make_folders,
+    point,
+    sync,
+    sync_names,
+    write_synced,
+)
 from gex_pipeline.lake.files import files_of_node
 from gex_pipeline.lake.merge import DisorderError, PartFile, merged, sorted_whole
 from gex_pipeline.lake.parquet import DayWriter
@@ -136,13 +143,14 @@ def commit_manifest(paths: LakePaths, manifest: Manifest) -> bool:
         point("day.noted")
         os.link(draft, paths.manifest(manifest.tape, manifest.first, manifest.last))
         point("day.linked")
-        return True
+        new = True
     except FileExistsError:
-        return False
+        new = False
     finally:
         draft.unlink(missing_ok=True)
-        sync(folder)
-        point("day.committed")
+    sync_names(folder)
+    point("day.committed")
+    return new
 
 
 def sweep_day(paths: LakePaths, day: Day, top: Path) -> None:

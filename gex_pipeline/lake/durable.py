@@ -9,7 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from gex_pipeline.errors import LakeDiskError
+
+UNSURE: Final = ".unsure"
+"""Mark of a folder whose newest name may not be on disk."""
 _BLOCK: Final = 1 << 20
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 def point(name: str) -> None:
@@ -24,6 +29,46 @@ def sync(path: Path) -> None:
         os.fsync(number)
     finally:
         os.close(number)
+
+
+def sync_names(folder: Path) -> None:
+    """Make a folder's names durable, after something was committed by one of them.
+
+    An error leaves the name there and perhaps only in memory, and the kernel may forget that it
+    failed: so the folder is marked, and `check_trusted` refuses it until the machine has started
+    again and shows what is really on disk.
+
+    Raises:
+        LakeDiskError: the disk refused.
+    """
+    try:
+        sync(folder)
+    except OSError as error:
+        (folder / UNSURE).write_text(_boot_id())
+        raise LakeDiskError(str(folder), error.strerror or str(error)) from error
+
+
+def check_trusted(folder: Path) -> None:
+    """See that nothing in the folder was committed without the disk's word since the last boot.
+
+    Raises:
+        LakeDiskError: something was.
+    """
+    mark = folder / UNSURE
+    try:
+        boot_id = mark.read_text()
+    except FileNotFoundError:
+        return
+    if boot_id == _boot_id():
+        raise LakeDiskError(str(folder), "an earlier fsync failed")
+    mark.unlink(missing_ok=True)
+
+
+def _boot_id() -> str:
+    try:
+        return _BOOT_ID.read_text().strip()
+    except OSError:  # not Linux
+        return "unknown"
 
 
 def checksum(path: Path) -> int:

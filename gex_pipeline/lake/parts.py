@@ -18,7 +18,15 @@ from pathlib import Path
 import msgspec
 
 from gex_pipeline.errors import LakeError
-from gex_pipeline.lake.durable import checksum, make_folders, point, sync, write_synced
+from gex_pipeline.lake.durable import (
+    check_trusted,
+    checksum,
+    make_folders,
+    point,
+    sync,
+    sync_names,
+    write_synced,
+)
 from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.lake.records import decoded
 
@@ -153,14 +161,28 @@ def commit_part(paths: LakePaths, part: Part, write: Mapping[str, Callable[[Path
         if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
             return False
         raise
-    sync(folder)
+    sync_names(folder)
     point("part.durable")
     return True
 
 
+def put_aside(paths: LakePaths, part: Part) -> Path:
+    """Take a damaged part out of the chain, under a name that nobody reads; return the folder."""
+    folder = paths.part(part.tape, part.first)
+    aside = folder.with_name(f".bad-{part.first:020d}-{os.getpid()}-{next(_numbers)}")
+    folder.rename(aside)
+    sync_names(folder.parent)
+    return aside
+
+
 def sync_chain(paths: LakePaths, tape: str) -> None:
-    """Make the chain durable, whoever wrote it: before anything is deleted on its strength."""
+    """Make the chain durable, whoever wrote it: before anything is deleted on its strength.
+
+    Raises:
+        LakeDiskError: an fsync of it failed since the machine was started.
+    """
     for lowest in (paths.tape(tape), paths.manifests(tape)):
+        check_trusted(lowest)
         for folder in (lowest, *lowest.parents[:3]):  # who made them may have died before its fsync
             if folder.is_dir():
                 sync(folder)

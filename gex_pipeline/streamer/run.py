@@ -297,10 +297,10 @@ def _archived(root: Path, tape: str) -> int:
     paths = LakePaths(root)
     try:
         cursor = read_chain(paths, tape).cursor
+        sync_chain(paths, tape)  # segments go on the strength of it
     except LakeError:
         log.exception("the lake cannot say what it has of %s; its spool is kept", tape)
         return 0
-    sync_chain(paths, tape)  # segments go on the strength of it
     return cursor
 
 
