@@ -113,8 +113,10 @@ class Columns:
 
     def _rows_of(self, batch: QuoteBatch) -> Ints:
         """Return the row of each event; contracts that are new get theirs as they appear."""
-        known = [self._row_of.get(name, 0) for name in batch.names]
-        rows = np.array(known, dtype=np.int64)
+        rows = np.zeros(len(batch.names), dtype=np.int64)
+        rows[batch.name] = -1  # so that only names that occur are looked up
+        for name in np.flatnonzero(rows).tolist():
+            rows[name] = self._row_of.get(batch.names[name], 0)
         new, first = np.unique(batch.name[rows[batch.name] == 0], return_index=True)
         for name in new[np.argsort(first)].tolist():
             rows[name] = self._append(batch.names[name], "")
@@ -123,7 +125,8 @@ class Columns:
     def _settle(self, row: Ints, batch: QuoteBatch) -> None:
         """Take over the last settlement that the batch states of each contract."""
         stated = np.flatnonzero(batch.settlement != "")
-        if not stated.size:
+        known = np.array(self._settlements, dtype="U1")[row[stated] - 1]
+        if (known == batch.settlement[stated]).all():
             return
         rows, from_end = np.unique(row[stated][::-1], return_index=True)
         letters = batch.settlement[stated[stated.size - 1 - from_end]]

@@ -57,8 +57,9 @@ def last_of(row: Ints, bid: Floats, ask: Floats, known_bid: Floats, known_ask: F
 
     A price that is missing counts as another one, whatever was before: NaN equals nothing.
     """
-    order = np.argsort(row, kind="stable")
-    sorted_row = row[order]
+    bits = row.size.bit_length()  # one number of row and place sorts many times faster than stably
+    keys = np.sort(row << bits | np.arange(row.size))
+    sorted_row, order = keys >> bits, keys & (1 << bits) - 1
     first = np.ones(row.size, dtype=bool)
     first[1:] = sorted_row[1:] != sorted_row[:-1]
     starts = np.flatnonzero(first)

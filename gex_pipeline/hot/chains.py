@@ -73,23 +73,42 @@ def decode_image(data: bytes) -> Image:
         CodecError: other bytes, or an image of another version.
     """
     head, table = _open(data)
-    contracts = tuple(table.column("contract").to_pylist())
-    settlements = tuple(table.column("settlement").to_pylist())
+    contracts, settlements, layout = _names(
+        head.symbol, _bytes_of(table.column("contract")), _bytes_of(table.column("settlement"))
+    )
     spot = {name: np.nan if value is None else value for name, value in head.spot.items()}
     return Image(
         **{name: getattr(head, name) for name in _SHARED},
         contracts=contracts,
         settlements=settlements,
-        layout=_layout(head.symbol, contracts, settlements),
+        layout=layout,
         rows=_rows(table),
         spot=Spot(**spot),  # type: ignore[arg-type]
     )
 
 
 @lru_cache(maxsize=4)
-def _layout(symbol: str, contracts: tuple[str, ...], settlements: tuple[str, ...]) -> Layout:
-    """Return `lay_out`: images of one day are laid out alike, which takes longer than the rest."""
-    return lay_out(symbol, contracts, settlements)
+def _names(
+    symbol: str, contract: bytes, settlement: bytes
+) -> tuple[tuple[str, ...], tuple[str, ...], Layout]:
+    """Return an image's contracts, settlements and layout, of the columns' own bytes.
+
+    Images of one day have the same, and making them takes longer than all the rest.
+    """
+    contracts, settlements = (
+        tuple(pa.ipc.open_stream(data).read_all().column(0).to_pylist())
+        for data in (contract, settlement)
+    )
+    return contracts, settlements, lay_out(symbol, contracts, settlements)
+
+
+def _bytes_of(column: Any) -> bytes:
+    """Return a column by itself, uncompressed."""
+    sink = pa.BufferOutputStream()
+    table = pa.table([column], names=["it"])
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
 
 
 def chain_positions(data: bytes) -> dict[str, tuple[int, int]]:

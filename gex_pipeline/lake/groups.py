@@ -21,6 +21,9 @@ _LEAST, _MOST = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 _DICTIONARY: Final = ("symbol", "underlying")
 """Read as codes of names: a file stores them so."""
 
+Span = tuple[int, int]
+"""From and to, both ends in it."""
+
 
 class Groups(msgspec.Struct, frozen=True, eq=False):
     """A file's row groups; what a footer does not say of one could be anything."""
@@ -38,8 +41,8 @@ class Groups(msgspec.Struct, frozen=True, eq=False):
     def where(
         self,
         *,
-        seq: tuple[int, int] | None = None,
-        recv_ns: tuple[int, int] | None = None,
+        seq: Span | None = None,
+        recv_ns: Span | None = None,
         subject: str | None = None,
     ) -> list[int]:
         """Return the groups that can hold rows within these limits, both ends in them."""
@@ -57,6 +60,15 @@ class Groups(msgspec.Struct, frozen=True, eq=False):
         names = [name for name in _DICTIONARY if name in known]
         with pq.ParquetFile(self.path, metadata=self.footer, read_dictionary=names) as file:
             return file.read_row_groups(list(groups), columns=known)
+
+
+def within(rows: pa.Table, span: Span) -> pa.Table:
+    """Return the rows whose seq is in a span: a slice, where they are in order."""
+    seq = rows["seq"].to_numpy()
+    if (np.diff(seq) < 0).any():
+        return rows.filter(pa.array((seq >= span[0]) & (seq <= span[1])))
+    start, end = np.searchsorted(seq, (span[0], span[1] + 1)).tolist()
+    return rows.slice(start, end - start)
 
 
 @lru_cache(maxsize=_FILES_KNOWN)
@@ -77,7 +89,7 @@ def groups_of(path: Path) -> Groups:
     )
 
 
-def _overlaps(limits: Ints, wanted: tuple[int, int]) -> Bools:
+def _overlaps(limits: Ints, wanted: Span) -> Bools:
     least, most = limits
     overlaps: Bools = (most >= wanted[0]) & (least <= wanted[1])
     return overlaps

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from gex_pipeline.lake.files import files_of_node
-from gex_pipeline.lake.groups import groups_of
+from gex_pipeline.lake.groups import groups_of, within
 from gex_pipeline.lake.parts import Chain, Manifest, Part
 from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.market.arrays import Bools, Ints
@@ -101,17 +101,17 @@ class Moments:
 
     def places(self, first_seq: int, last_seq: int) -> Places:
         """Return where the events of all tables are between two numbers, both ends in it."""
+        span = (first_seq, last_seq)
         found = [
-            groups_of(path).read(picked, _LOOKED_AT)
-            for path in self._files(first_seq, last_seq)
-            if (picked := groups_of(path).where(seq=(first_seq, last_seq)))
+            within(groups_of(path).read([group], _LOOKED_AT), span)
+            for path in self._files(*span)
+            for group in groups_of(path).where(seq=span)
         ]
         columns = [
             np.concatenate([np.zeros(0, np.int64), *(table[name].to_numpy() for table in found)])
             for name in _LOOKED_AT
         ]
-        inside = np.flatnonzero((columns[0] >= first_seq) & (columns[0] <= last_seq))
-        order = inside[np.argsort(columns[0][inside], kind="stable")]
+        order = np.argsort(columns[0])
         seq, recv_ns, epoch = (column[order] for column in columns)
         return Places(seq, recv_ns, epoch)
 

@@ -1,6 +1,7 @@
 """What a tape tells of one underlying: its options' quotes as columns, the rest as events."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gex_pipeline.exposure.quotes import QuoteBatch
-from gex_pipeline.lake.groups import groups_of
+from gex_pipeline.lake.groups import Span, groups_of, within
 from gex_pipeline.lake.moments import Moments
 from gex_pipeline.market.arrays import Floats, Ints
 from gex_pipeline.market.events import (
@@ -106,7 +107,7 @@ def origin_of(moments: Moments, symbol: str) -> tuple[str, str] | None:
 def _rows(
     moments: Moments,
     table: str,
-    span: tuple[int, int],
+    span: Span,
     subjects: Sequence[str],
     columns: Sequence[str],
 ) -> pa.Table:
@@ -116,27 +117,32 @@ def _rows(
     found = [rows for rows in found if rows is not None]
     if not found:
         return pa.table({name: pa.array([], _EMPTY.get(name, pa.null())) for name in wanted})
-    rows = pa.concat_tables(found, promote_options="permissive").combine_chunks()
+    rows = pa.concat_tables(found, promote_options="permissive")
     seq = rows["seq"].to_numpy()
-    inside = (seq >= span[0]) & (seq <= span[1])
-    if not inside.all():
-        rows, seq = rows.filter(pa.array(inside)), seq[inside]
     if (np.diff(seq) < 0).any():
-        rows = rows.take(pa.array(np.argsort(seq, kind="stable")))
+        rows = rows.combine_chunks().take(pa.array(np.argsort(seq, kind="stable")))
     return rows.unify_dictionaries().combine_chunks()
 
 
-def _found(path: Any, span: tuple[int, int], subjects: Sequence[str], columns: Any) -> Any:
+def _found(path: Path, span: Span, subjects: Sequence[str], columns: Sequence[str]) -> Any:
+    """Return the rows of one file; None: it has none."""
     groups = groups_of(path)
-    picked = sorted({g for name in subjects for g in groups.where(seq=span, subject=name)})
-    if not picked:
-        return None
     name = "underlying" if "underlying" in groups.columns else "symbol"
-    alone = all(groups.subject[g] == (subjects[0], subjects[0]) for g in picked)
-    if alone:
-        return groups.read(picked, [column for column in columns if column != "underlying"])
-    rows = groups.read(picked, columns)
-    return rows.filter(pc.is_in(rows[name], pa.array(subjects)))
+    wanted = pa.array(subjects)
+    found = []
+    for group in sorted({g for one in subjects for g in groups.where(seq=span, subject=one)}):
+        if groups.subject[group] == (subjects[0], subjects[0]):
+            own = [column for column in columns if column != "underlying"]
+            found.append(within(groups.read([group], own), span))
+        elif _any_in(groups.read([group], ("seq", name)), span, name, wanted):
+            rows = groups.read([group], columns)
+            found.append(within(rows.filter(pc.is_in(rows[name], wanted)), span))
+    return pa.concat_tables(found, promote_options="default") if found else None
+
+
+def _any_in(rows: pa.Table, span: Span, name: str, wanted: pa.Array) -> bool:
+    """Return whether any row counts: a group on the border of two symbols reaches over the day."""
+    return bool(within(rows.filter(pc.is_in(rows[name], wanted)), span).num_rows)
 
 
 _EMPTY: Final = {"seq": pa.int64(), "ts_recv_ns": pa.int64(), "symbol": pa.string()}
@@ -180,7 +186,8 @@ def _counts(rows: pa.Table, name: str) -> Floats:
 def _letters(rows: pa.Table) -> Any:
     if rows["settlement"].null_count == rows.num_rows:
         return np.zeros(rows.num_rows, dtype="U1")
-    return np.array(pc.fill_null(rows["settlement"], "").to_pylist(), dtype="U1")
+    coded = pc.fill_null(rows["settlement"], "").combine_chunks().dictionary_encode()
+    return np.array(coded.dictionary.to_pylist(), dtype="U1")[coded.indices.to_numpy()]
 
 
 def _events(kind: type[Event], rows: pa.Table) -> Iterator[Event]:
