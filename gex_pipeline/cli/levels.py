@@ -1,14 +1,16 @@
-"""`gex levels`: exposure and levels of one option chain file."""
+"""`gex levels`: exposure and levels of one option chain file, or of a symbol at a moment."""
 
 import datetime
 import sys
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
 
 from gex_pipeline.cli.report import report
-from gex_pipeline.errors import ChainFileError, ConventionError, MomentError
+from gex_pipeline.errors import ChainFileError, ConventionError, MomentError, SymbolError
 from gex_pipeline.exposure.convention import CROSS_CHECKS, GEXC_1
 from gex_pipeline.exposure.crosscheck import cross_check
 from gex_pipeline.exposure.fold import fold
@@ -23,12 +25,14 @@ from gex_pipeline.market.sessions import (
     SECOND_NS,
     et_datetime,
 )
+from gex_pipeline.market.symbology import to_canonical
 
 OURS = "gexc-1"
+_SUFFIXES = (".csv", ".dat", ".json", ".txt")
 
 
 @click.command()
-@click.argument("file")
+@click.argument("source", metavar="FILE|SYMBOL")
 @click.option(
     "--scope",
     default="all",
@@ -45,25 +49,32 @@ OURS = "gexc-1"
     "--as-of",
     "as_of",
     metavar="ISO-TIME",
-    help="When the quotes were taken, instead of what the file says; New York time unless it"
-    " carries an offset.",
+    help="When a file's quotes were taken, instead of what it says; of a SYMBOL, the second whose"
+    " figures are asked for. New York time unless it carries an offset.",
 )
 @click.option(
     "--json", "as_json", is_flag=True, help="Print the whole snapshot as one JSON object."
 )
-def levels(*, file: str, scope: str, convention: str, as_of: str | None, as_json: bool) -> None:
-    """Show gamma exposure and levels of an option chain FILE (- reads standard input).
+def levels(*, source: str, scope: str, convention: str, as_of: str | None, as_json: bool) -> None:
+    """Show gamma exposure and levels of an option chain FILE (- reads standard input) or a SYMBOL.
 
     FILE is a Cboe quote table (CSV or .dat), a Cboe option JSON or a Schwab chain JSON; its content
-    decides. Dollars are of dealer delta per +1% of spot.
+    decides. Of a SYMBOL, --as-of reads the lake and gives what live recorded for that second;
+    without it, the newest chain of the running engine. Dollars are of dealer delta per +1% of spot.
 
     \b
     Example:
       gex levels spx_quotedata.csv
       gex levels spx_quotedata.csv --scope 0dte
       gex levels spx_quotedata.csv --json | jq .zero_gamma
+      gex levels SPX --as-of 2026-11-20T10:00
     """
-    snapshot = compute(_read(file), check_scope(scope), _known(convention), _moment_ns(as_of))
+    known, moment_ns = _known(convention), _moment_ns(as_of)
+    symbol = _symbol(source)
+    if symbol is None:
+        snapshot = compute(_read(source), check_scope(scope), known, moment_ns)
+    else:
+        snapshot = _recorded(symbol, check_scope(scope), known, moment_ns)
     if as_json:
         click.echo(msgspec.json.encode(snapshot))
         return
@@ -78,6 +89,24 @@ def compute(data: bytes, scope: str, convention: str, asof_ns: int | None) -> Ge
         return fold(chain, (scope,))[scope]
     counted_from = asof_ns or source.ts_source_ns or chain.asof_ns
     return cross_check(chain, convention, scope, et_datetime(counted_from).date())
+
+
+def _symbol(text: str) -> str | None:
+    """Return the symbol that a text names, None where it names a file, there or not."""
+    if text == "-" or Path(text).exists() or Path(text).suffix.lower() in _SUFFIXES:
+        return None
+    try:
+        return to_canonical(text)
+    except SymbolError:
+        return None
+
+
+def _recorded(symbol: str, scope: str, convention: str, asof_ns: int | None) -> GexSnapshot:
+    """Return a symbol's figures; stores and their libraries are loaded only here."""
+    module: Any = import_module("gex_pipeline.cli.recorded")
+    vendor = None if convention == OURS else convention
+    snapshot: GexSnapshot = module.snapshot_of(symbol, scope, vendor, asof_ns)
+    return snapshot
 
 
 def _read(file: str) -> bytes:

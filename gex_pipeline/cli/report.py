@@ -7,6 +7,7 @@ import click
 from gex_pipeline.cli.bars import bars
 from gex_pipeline.exposure.coverage import Coverage
 from gex_pipeline.exposure.levels import Level
+from gex_pipeline.exposure.moment import LiveSnapshot
 from gex_pipeline.exposure.snapshot import ExpiryRow, Exposure, GexSnapshot
 from gex_pipeline.market.sessions import et_datetime
 
@@ -52,13 +53,26 @@ def points(value: float | None) -> str:
 def _heading(snapshot: GexSnapshot) -> Iterator[str]:
     moment = et_datetime(snapshot.ts_event_ns)
     spot = click.style(points(snapshot.spot), bold=True)
-    yield f"{click.style(snapshot.symbol, bold=True)} {spot}   {moment:%a %Y-%m-%d %H:%M} New York"
+    clock = f"{moment:%a %Y-%m-%d %H:%M:%S}".removesuffix(":00")
+    yield f"{click.style(snapshot.symbol, bold=True)} {spot}   {clock} New York"
     rule = _MOMENTS.get(snapshot.asof_rule, snapshot.asof_rule)
     yield (
         f"scope {snapshot.scope}, {snapshot.contracts:,} contracts, {snapshot.convention},"
         f" from {snapshot.source} ({rule})"
     )
     yield f"$ of dealer delta per +1% of spot; {snapshot.dealer}"
+    if isinstance(snapshot, LiveSnapshot):
+        yield from _feed(snapshot)
+
+
+def _feed(snapshot: LiveSnapshot) -> Iterator[str]:
+    """Return what a recorded or live figure stands on: its tape, made up or real, whole or not."""
+    tapes = ", ".join(f"{tape} {position}" for tape, position in snapshot.tapes.items())
+    made_up = click.style("SIMULATED", fg="yellow") + ", " if snapshot.mode == "simulated" else ""
+    yield f"{made_up}tape {tapes}"
+    if snapshot.gap_s:
+        causes = ", ".join(snapshot.gap_causes)
+        yield click.style(f"over a gap: {snapshot.gap_s:,.1f} s of the feed ({causes})", fg="red")
 
 
 def _figures(snapshot: GexSnapshot) -> Iterator[str]:
