@@ -308,6 +308,25 @@ class NotRecordedError(NoDataError):
         )
 
 
+class InstantError(InputError):
+    """The text names no moment of a market."""
+
+    def __init__(self, text: str, first: str, last: str) -> None:
+        super().__init__(
+            f"{text[:40]!r} is no moment from {first} to {last}. Write an ISO time, New York's"
+            " without an offset, as in 2026-11-20T10:00; or UTC nanoseconds."
+        )
+
+
+class TooMuchError(InputError):
+    """The answer would have more rows than are given at once."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"The answer has more than {most:,} rows. Ask for a shorter time or a wider interval."
+        )
+
+
 class ApiKeyError(InputError):
     """There is no API key of that id."""
 

@@ -26,7 +26,7 @@ from gex_pipeline.feeds.schwab.decode import Reason
 from gex_pipeline.hot.keys import Keys
 from gex_pipeline.quality.rules import RULES, Rule
 from gex_pipeline.settings import PREFIXES, read, read_env_file, registry
-from gex_pipeline_tests.gateway.market import make_gateway
+from gex_pipeline_tests.gateway.market import make_gateway, make_past
 from gex_pipeline_tests.generate_docs import documents
 from serving.app import build_app
 from serving.hosts import known_hosts
@@ -129,7 +129,11 @@ def test_every_scope_is_explained(scope: str) -> None:
 
 def test_every_route_is_documented(tmp_path: Path) -> None:
     """docs/api.md names each address that the application answers."""
-    app = build_app(make_gateway("redis://127.0.0.1:1", tmp_path), known_hosts("127.0.0.1", ()))
+    app = build_app(
+        make_gateway("redis://127.0.0.1:1", tmp_path),
+        known_hosts("127.0.0.1", ()),
+        make_past(tmp_path),
+    )
     text = text_of("docs/api.md")
     paths = {re.sub(r":\w+}", "}", route.path) for route in app.routes} - {
         "/favicon.ico",

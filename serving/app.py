@@ -20,6 +20,7 @@ from gex_pipeline import __version__
 from gex_pipeline.errors import GexError
 from gex_pipeline.gateway.age import Limits
 from gex_pipeline.gateway.connection import connect_gateway, hot_url
+from gex_pipeline.gateway.past import Past
 from gex_pipeline.gateway.read import Gateway, Place
 from gex_pipeline.gateway.sessions import Sessions
 from gex_pipeline.market.symbology import to_canonical
@@ -32,6 +33,7 @@ from serving.routes.gex import gex_routes
 from serving.routes.health import health_routes
 from serving.routes.market import market_routes
 from serving.routes.page import page_routes, read_static
+from serving.routes.past import past_routes
 from serving.routes.sessions import session_routes
 
 _LARGEST_BODY: Final = 1_000_000
@@ -53,14 +55,16 @@ def create_app(settings: Settings | None = None) -> Litestar:
         _place(settings),
         settings.gex_data_dir,
     )
-    return build_app(gateway, known_hosts(settings.gex_host, settings.gex_allowed_hosts))
+    past = Past(origin_of(settings).root, gateway.place.limits, settings.gex_query_timeout_s)
+    return build_app(gateway, known_hosts(settings.gex_host, settings.gex_allowed_hosts), past)
 
 
-def build_app(gateway: Gateway, hosts: frozenset[str]) -> Litestar:
-    """Return the application that answers from this gateway."""
+def build_app(gateway: Gateway, hosts: frozenset[str], past: Past) -> Litestar:
+    """Return the application that answers from this gateway, and of the past from that lake."""
     app = Litestar(
         route_handlers=[
             gex_routes(),
+            past_routes(),
             market_routes(),
             session_routes(),
             health_routes(),
@@ -79,6 +83,7 @@ def build_app(gateway: Gateway, hosts: frozenset[str]) -> Litestar:
         request_max_body_size=_LARGEST_BODY,
     )
     app.state.gateway = gateway
+    app.state.past = past
     app.state.sessions = Sessions(gateway)
     app.state.streams = Streams()
     app.state.static = read_static()
@@ -96,6 +101,7 @@ def _following(gateway: Gateway) -> Callable[[Litestar], AbstractAsyncContextMan
             yield
         finally:
             gateway.closing = True
+            app.state.past.close()
             await app.state.sessions.close()
             await _ended(loop)
             await gateway.store.aclose()

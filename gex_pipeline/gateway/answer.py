@@ -64,6 +64,7 @@ _PARTS: Final[dict[Part, tuple[str, ...]]] = {
     "expiries": (*_HEADER, "expiries"),
     "profile": (*_HEADER, "net_gex", "zero_gamma", "flips", "profile"),
 }
+PARTS: Final[tuple[Part, ...]] = ("whole", *_PARTS)
 _sections = msgspec.json.Decoder(Sections)
 _encoder = msgspec.json.Encoder()
 

@@ -13,6 +13,7 @@ from gex_pipeline.exposure.intake import clean_chain
 from gex_pipeline.exposure.snapshot import GexSnapshot
 from gex_pipeline.gateway.age import Limits
 from gex_pipeline.gateway.connection import connect_gateway
+from gex_pipeline.gateway.past import Past
 from gex_pipeline.gateway.read import SCOPES, Gateway, Place
 from gex_pipeline.hot.clockstore import publish_clock
 from gex_pipeline.hot.keys import Keys
@@ -81,3 +82,8 @@ def fill(store: redis.Redis) -> None:
 def make_gateway(url: str, data_dir: Path, place: Place = PLACE) -> Gateway:
     """Return a gateway on the store; live market time stands at the chain's moment."""
     return connect_gateway(url, place, data_dir, lambda: MarketClock(ASOF_NS, 0, 0.0))
+
+
+def make_past(root: Path, timeout_s: float = 30.0) -> Past:
+    """Return what answers from the lake below a folder."""
+    return Past(root, PLACE.limits, timeout_s)

@@ -9,7 +9,7 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from gex_pipeline.gateway.keys import KeyStore
-from gex_pipeline_tests.gateway.market import make_gateway
+from gex_pipeline_tests.gateway.market import make_gateway, make_past
 from gex_pipeline_tests.gateway.store import server_url, store
 from serving.app import build_app
 from serving.hosts import known_hosts
@@ -21,7 +21,11 @@ __all__ = ["server_url", "store"]
 def app(server_url: str, store: redis.Redis, tmp_path: Path) -> Litestar:
     """The application; its folder holds the local key."""
     KeyStore(tmp_path).local()
-    return build_app(make_gateway(server_url, tmp_path), known_hosts("127.0.0.1", ("gex.lan",)))
+    return build_app(
+        make_gateway(server_url, tmp_path),
+        known_hosts("127.0.0.1", ("gex.lan",)),
+        make_past(tmp_path),
+    )
 
 
 @pytest.fixture

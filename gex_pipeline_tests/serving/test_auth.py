@@ -11,7 +11,7 @@ from litestar.testing import TestClient
 
 from gex_pipeline.gateway.keys import KeyStore
 from gex_pipeline.gateway.signin import one_time_link
-from gex_pipeline_tests.gateway.market import KEYS, make_gateway
+from gex_pipeline_tests.gateway.market import KEYS, make_gateway, make_past
 from gex_pipeline_tests.serving.waiting import until
 from serving.app import build_app
 from serving.hosts import known_hosts
@@ -93,7 +93,9 @@ def test_a_route_without_a_rule_is_closed(
     def forgotten() -> str:
         return "secret"
 
-    app = build_app(make_gateway(server_url, tmp_path), known_hosts("127.0.0.1", ()))
+    app = build_app(
+        make_gateway(server_url, tmp_path), known_hosts("127.0.0.1", ()), make_past(tmp_path)
+    )
     app.register(forgotten)
     with TestClient(app, base_url=BASE) as client:
         key = KeyStore(tmp_path).local()

@@ -7,7 +7,7 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from gex_pipeline.market.sessions import SECOND_NS
-from gex_pipeline_tests.gateway.market import KEYS, make_gateway, set_clock
+from gex_pipeline_tests.gateway.market import KEYS, make_gateway, make_past, set_clock
 from gex_pipeline_tests.serving.waiting import next_turn
 from gex_pipeline_tests.synthetic import ASOF_NS
 from serving.app import build_app
@@ -55,7 +55,9 @@ def test_not_ready_without_figures(stranger: Client, store: redis.Redis) -> None
 def test_without_a_store(tmp_path: Path) -> None:
     """It starts, lives, says that it is not ready and why, and answers 503 with the cure."""
     gateway = make_gateway("redis://127.0.0.1:1/0", tmp_path)
-    with TestClient(build_app(gateway, known_hosts("127.0.0.1", ())), "http://127.0.0.1") as client:
+    with TestClient(
+        build_app(gateway, known_hosts("127.0.0.1", ()), make_past(tmp_path)), "http://127.0.0.1"
+    ) as client:
         codes = [client.get(path).status_code for path in ("/livez", "/readyz", "/startupz")]
         assert codes == [200, 503, 503]
         assert "hot store" in client.get("/readyz").json()["reasons"][0]

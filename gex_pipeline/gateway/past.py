@@ -1,0 +1,107 @@
+"""Questions to the lake, beside the loop that serves the live: in threads, a few, with a limit.
+
+What reads the lake needs libraries that take longer to load than all else that is served: they are
+loaded with the first question.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from gex_pipeline.errors import ConventionError, UnavailableError
+from gex_pipeline.gateway.age import Limits, freshness
+from gex_pipeline.gateway.answer import PARTS, Part, encode_answer, split_snapshot, stamp
+from gex_pipeline.lake.paths import LakePaths
+
+WORKERS: Final = 2
+MOST_WAITING: Final = 16
+"""Questions that wait; more are told to come back."""
+_ASOF: Final = "gex_pipeline.gateway.asof"
+_HISTORY: Final = "gex_pipeline.gateway.history"
+
+
+class Past:
+    """What the lake below a root answers."""
+
+    def __init__(self, root: Path, limits: Limits, timeout_s: float) -> None:
+        self._root, self._limits, self._timeout_s = root, limits, timeout_s
+        self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="past")
+        self._asked = 0
+
+    async def at(self, symbol: str, scope: str, ts_ns: int, part: str) -> bytes:
+        """Return the JSON of a part of the figures as of a moment, stamped as it was then.
+
+        Raises:
+            ConventionError: a scope or part of an unknown name.
+            NotRecordedError: the lake does not hold the moment.
+            UnavailableError: no answer in time.
+        """
+        known: dict[str, Part] = {name: name for name in PARTS}
+        if part not in known:
+            raise ConventionError("Part", part, tuple(PARTS))
+        return await self._ask(lambda: self._at(symbol, scope, ts_ns, known[part]))
+
+    async def history(self, **asked: Any) -> bytes:
+        """Return the JSON of figures over time.
+
+        Raises:
+            ConventionError, NotRecordedError, TooMuchError: as gateway/history.py.
+            UnavailableError: no answer in time.
+        """
+
+        def answer() -> bytes:
+            module: Any = import_module(_HISTORY)
+            return msgspec.json.encode(module.history(self._root, module.Asked(**asked)))
+
+        return await self._ask(answer)
+
+    async def gaps(self, start_ns: int, end_ns: int) -> bytes:
+        """Return the JSON of the gaps that reach into a time.
+
+        Raises:
+            NotRecordedError, TooMuchError, UnavailableError: as `history`.
+        """
+
+        def answer() -> bytes:
+            module: Any = import_module(_HISTORY)
+            return msgspec.json.encode(module.gaps(self._root, start_ns, end_ns))
+
+        return await self._ask(answer)
+
+    def close(self) -> None:
+        """Take no more questions; one that is being answered is not waited for."""
+        self._workers.shutdown(wait=False, cancel_futures=True)
+
+    def _at(self, symbol: str, scope: str, ts_ns: int, part: Part) -> bytes:
+        snapshot = import_module(_ASOF).figures_at(LakePaths(self._root), symbol, scope, ts_ns)
+        fresh = freshness(symbol, snapshot.ts_recv_ns, ts_ns, self._limits)
+        stamped = stamp(snapshot.mode, fresh)
+        return encode_answer(split_snapshot(msgspec.json.encode(snapshot)), part, stamped)
+
+    async def _ask(self, question: Callable[[], bytes]) -> bytes:
+        if self._asked >= MOST_WAITING:
+            raise UnavailableError(
+                "busy", "Too many questions to the lake wait already.", "Ask again in a moment."
+            )
+        self._asked += 1
+        work = self._workers.submit(question)
+        work.add_done_callback(self._answered)
+        try:
+            return await asyncio.wait_for(
+                asyncio.shield(asyncio.wrap_future(work)), self._timeout_s
+            )
+        except TimeoutError as error:
+            work.cancel()
+            raise UnavailableError(
+                "timeout",
+                f"The lake did not answer within {self._timeout_s:g} s.",
+                "Ask for less: a shorter time, a wider interval; or raise GEX_QUERY_TIMEOUT_S.",
+            ) from error
+
+    def _answered(self, _: Future[bytes]) -> None:
+        self._asked -= 1
