@@ -19,6 +19,9 @@ import msgspec
 import numpy as np
 import redis
 
+from gex_pipeline.archive.rows import Origin
+from gex_pipeline.archive.step import archive_tape
+from gex_pipeline.archive.tape import HotSource
 from gex_pipeline.errors import BenchInvalidError
 from gex_pipeline.hot.batch import pack_events, unpack_events
 from gex_pipeline.hot.connect import connect
@@ -28,6 +31,9 @@ from gex_pipeline.hot.keys import Keys
 from gex_pipeline.hot.sender import Sender
 from gex_pipeline.hot.spool import Spool
 from gex_pipeline.hot.tape import FIELD
+from gex_pipeline.lake.days import compact, days_of
+from gex_pipeline.lake.parts import read_chain
+from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.market.codec import encode_json
 from gex_pipeline.market.events import Event
 from gex_pipeline_tests.bench.frame import Bench, Op, best_half, held, machine
@@ -44,6 +50,7 @@ OFFERED_PER_S: Final = 270_000
 SUSTAINED_S: Final = 60.0
 OUTAGE_S: Final = 100.0
 ENTRIES: Final = 100_000
+DAY_EVENTS: Final = 400_000
 POOL: Final = 51_200
 FIRST_PORT: Final = 21_490
 MEMORY_MB: Final = 512
@@ -56,6 +63,7 @@ LIMITS: Final[dict[str, tuple[Op, float]]] = {
     "lost": ("<=", 0),
     "catch_up_events_per_s": (">=", 4e5),
     "hot_vs_entry": (">=", 1.9),
+    "disk_vs_json": (">=", 8),
 }
 PEERS: Final = {
     "events": ", ".join(f"{share:.0%} {kind}" for kind, share in SHARES.items())
@@ -67,6 +75,8 @@ PEERS: Final = {
     f" sees that no seq is missing; {MEMORY_MB} MB of server memory, trimmed behind the reader",
     "catch_up": f"the server comes back after {OUTAGE_S:.0f} s at {LOAD_PER_S:,} a second: the"
     " backlog by wall time, all keys up to date, messages older than 10 s counted instead of sent",
+    "json": "one JSON object and a line end an event, against the day files of the same"
+    f" {DAY_EVENTS:,} events, made by archive and end of day",
     "entry": "a stream with one msgpack entry an event, the same events and server, MEMORY USAGE",
 }
 
@@ -81,6 +91,8 @@ def run(rounds: int) -> Bench:
         figures = spool_cost(root / "load", pool, LOAD_S * share)
         with server_of(root) as store:
             figures |= memory(root / "memory", pool, store)
+            store.flushall()
+            figures |= disk(root / "day", store)
             store.flushall()
             figures |= sustained(root / "sustained", pool, store, SUSTAINED_S * share)
             store.flushall()
@@ -122,7 +134,6 @@ def spool_cost(folder: Path, pool: Sequence[Event], seconds: float) -> dict[str,
     return {
         "spool_us_per_event": best_half(np.sort(costs)),
         "spool_bytes_per_event": spooled / events,
-        "json_bytes_per_event": sum(len(encode_json(e)) for e in pool[:2_000]) / 2_000,
     }
 
 
@@ -174,6 +185,30 @@ def _fill(spool: Spool, events: Sequence[Event]) -> None:
         spool.append(events[start : start + MAX_EVENTS], DAY)
 
 
+# --- day files ------------------------------------------------------------------------------------
+
+
+def disk(root: Path, store: redis.Redis) -> dict[str, float]:
+    """Return the bytes of a day's Parquet files, and of the same events as one JSON object each."""
+    events = list(itertools.islice(market(LOAD_PER_S, seed=3), DAY_EVENTS))
+    with Spool.open(root / "spool" / TAPE, TAPE) as spool:
+        _fill(spool, events)
+        Sender(store, KEYS, spool, publish=False).pump()
+    paths, origin = LakePaths(root), Origin("bench", "simulated", TAPE)
+    archive_tape(HotSource(store, KEYS, root / "spool"), paths, origin)
+    (day,) = days_of(read_chain(paths, TAPE))
+    compact(paths, day)
+    files = [path for path in paths.lake.rglob("date=*/*.parquet") if path.is_file()]
+    parquet = sum(path.stat().st_size for path in files) / len(events)
+    some = events[::20]
+    objects = sum(len(encode_json(event)) + 1 for event in some) / len(some)
+    return {
+        "parquet_bytes_per_event": parquet,
+        "json_bytes_per_event": objects,
+        "disk_vs_json": objects / parquet,
+    }
+
+
 # --- flat out -------------------------------------------------------------------------------------
 
 
@@ -194,17 +229,18 @@ def sustained(
         sender = Sender(store, KEYS, spool, folded=folded)
         rss = _Rss()
         with _running(sender):
-            start_s = time.monotonic()
+            start_s, cpu_s = time.monotonic(), time.process_time()
             _offer(spool, pool, seconds, rss)
             last.value = spool.last_seq
             read, missing = _awaited(reader)
-            elapsed_s = time.monotonic() - start_s
+            elapsed_s, cpu_s = time.monotonic() - start_s, time.process_time() - cpu_s
         state = sender.state()
     if state.problem:
         raise BenchInvalidError(f"the sender had a problem: {state.problem}")
     return {
         "sustained_events_per_s": read / elapsed_s,
         "sustained_s": elapsed_s,
+        "sustained_cpu_us_per_event": cpu_s / read * 1e6,
         "lost": float(spool.last_seq - read + missing),
         "rss_growth_mb": rss.growth_mb,
         "server_peak_mb": int(_info(store, "memory")["used_memory_peak"]) / 2**20,
