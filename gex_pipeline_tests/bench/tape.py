@@ -26,11 +26,10 @@ from gex_pipeline.errors import BenchInvalidError
 from gex_pipeline.hot.batch import pack_events, unpack_events
 from gex_pipeline.hot.connect import connect
 from gex_pipeline.hot.embedded import EmbeddedServer
-from gex_pipeline.hot.frame import MAX_EVENTS, Position, position_of, read_header
+from gex_pipeline.hot.frame import MAX_EVENTS, Position
 from gex_pipeline.hot.keys import Keys
 from gex_pipeline.hot.sender import Sender
 from gex_pipeline.hot.spool import Spool
-from gex_pipeline.hot.tape import FIELD
 from gex_pipeline.lake.days import compact, days_of
 from gex_pipeline.lake.parts import read_chain
 from gex_pipeline.lake.paths import LakePaths
@@ -38,6 +37,7 @@ from gex_pipeline.market.codec import encode_json
 from gex_pipeline.market.events import Event
 from gex_pipeline_tests.bench.frame import Bench, Op, best_half, held, machine
 from gex_pipeline_tests.bench.market import SHARES, market
+from gex_pipeline_tests.bench.tape_reader import read_tape
 
 TAPE: Final = "bench.index"
 KEYS: Final = Keys("bench:")
@@ -222,11 +222,12 @@ def sustained(
         SyncManager(ctx=get_context("spawn")) as shared,
         ProcessPoolExecutor(1, mp_context=get_context("spawn")) as others,
     ):
-        place = shared.Value("Q", 0)
+        place = shared.Value("q", -1)
         last = shared.Value("q", -1)
-        reader = others.submit(read_tape, url, place, last)
-        folded = _Folded(spool, place)
-        sender = Sender(store, KEYS, spool, folded=folded)
+        reader = others.submit(read_tape, url, KEYS.tape(TAPE), place, last)
+        sender = Sender(store, KEYS, spool, folded=_Folded(spool, place))
+        while place.value < 0 and not reader.done():
+            time.sleep(0.05)
         rss = _Rss()
         with _running(sender):
             start_s, cpu_s = time.monotonic(), time.process_time()
@@ -293,31 +294,6 @@ def _offer(spool: Spool, pool: Sequence[Event], seconds: float, rss: _Rss) -> No
             time.sleep(ahead_s)
         if time.monotonic() - start_s > seconds:
             return
-
-
-def read_tape(url: str, place: Any, last: Any) -> tuple[int, int]:
-    """Read a tape by its headers until its last seq; return the events read and those missing."""
-    read = missing = seq = 0
-    after, told_s = "0-0", 0.0
-    with connect(url) as store:
-        while seq != last.value or seq == 0:
-            found: Any = store.xread({KEYS.tape(TAPE): after}, count=200, block=200)
-            for entry_id, fields in _entries(found):
-                header = read_header(fields[FIELD])
-                if header is None:
-                    raise BenchInvalidError(f"entry {entry_id!r} is damaged")
-                missing += header.first_seq - seq - 1
-                read += header.last_seq - header.first_seq + 1
-                seq, after = position_of(entry_id).seq, entry_id.decode()
-            if time.monotonic() - told_s > 0.1:
-                place.value, told_s = seq, time.monotonic()
-    return read, missing
-
-
-def _entries(reply: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
-    streams = list(reply.values() if isinstance(reply, dict) else (item[1] for item in reply or ()))
-    found = streams[0] if streams else []
-    return list(found[0] if found and isinstance(found[0], list) else found)
 
 
 @contextmanager
