@@ -1,7 +1,6 @@
 """`gex bench tape`: events through spool and hot store, at load, flat out and after an outage."""
 
 import datetime
-import gc
 import itertools
 import os
 import tempfile
@@ -85,7 +84,6 @@ def run(rounds: int) -> Bench:
     """Return the figures of the tape; 200 rounds are the whole 60 seconds."""
     share = rounds / ROUNDS
     pool = list(itertools.islice(market(LOAD_PER_S), POOL))
-    gc.freeze()
     with tempfile.TemporaryDirectory(prefix="gex-bench-") as folder:
         root = Path(folder)
         figures = spool_cost(root / "load", pool, LOAD_S * share)
