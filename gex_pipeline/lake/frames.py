@@ -19,10 +19,10 @@ from typing import Final
 import polars as pl
 
 from gex_pipeline.errors import NoLakeError, NoTableError
-from gex_pipeline.lake.damage import Damage, damaged, gone, united
+from gex_pipeline.lake.damage import Damage, damaged, united
 from gex_pipeline.lake.files import LakeFile
 from gex_pipeline.lake.paths import LakePaths
-from gex_pipeline.lake.reader import frame_of, look
+from gex_pipeline.lake.reader import frame_of, look, settled
 from gex_pipeline.lake.upgrade import is_current, stored_names
 from gex_pipeline.market.sessions import et_ns
 from gex_pipeline.market.symbology import kind_of, to_canonical
@@ -85,7 +85,7 @@ class Lake:
             LakeError: the lake cannot be listed.
         """
         first, last = _day(start), _day(end)
-        files = self._whole(self._files(table, first, last))
+        files = self._files(table, first, last)
         frame = pl.concat([scan_files(table, files), *self._lost(table, first, last)])
         for wanted in (*_between(first, last), *_of_symbols(table, symbols)):
             frame = frame.filter(wanted)
@@ -98,8 +98,7 @@ class Lake:
 
     def files(self, table: str, *, start: Day | None = None, end: Day | None = None) -> list[Path]:
         """Return the table's Parquet files with rows of these dates: for other tools."""
-        files = self._files(table, _day(start), _day(end))
-        return [file.path for file in self._whole(files)]
+        return [file.path for file in self._files(table, _day(start), _day(end))]
 
     def ends(self) -> pl.DataFrame:
         """Return the last committed event of each tape: tape, epoch, seq."""
@@ -121,29 +120,29 @@ class Lake:
         self, table: str, *, start: Day | None = None, end: Day | None = None
     ) -> tuple[Damage, ...]:
         """Read every byte of the table's files; frames leave out what is damaged from now on."""
-        found = damaged(self._files(table, _day(start), _day(end)))
+        found = damaged(self._listed(table, _day(start), _day(end))[0])
         self._damaged = united(self._damaged, found)
         return found
 
     def _files(
         self, table: str, first: datetime.date | None, last: datetime.date | None
     ) -> list[LakeFile]:
+        """Return the files of these dates that can be read, and warn of the others."""
+        files, absent = self._listed(table, first, last)
+        left_out = {each.path: each for each in united(absent, self._damaged)}
+        _warn(left_out[file.path] for file in files if file.path in left_out)
+        return [file for file in files if file.path not in left_out]
+
+    def _listed(
+        self, table: str, first: datetime.date | None, last: datetime.date | None
+    ) -> tuple[list[LakeFile], tuple[Damage, ...]]:
+        """Return the files of these dates, and which of the table's are not there."""
         if table not in TABLES:
             raise NoTableError(table, TABLES)
         low, high = first or datetime.date.min, last + LATE if last else datetime.date.max
-        return [
-            each
-            for each in look(self.paths, (table,)).of((table,))
-            if low <= each.dates[-1] and each.date <= high
-        ]
-
-    def _whole(self, files: list[LakeFile]) -> list[LakeFile]:
-        """Return the files that can be read, and warn of the others."""
-        known = [each for each in self._damaged if each.path in {file.path for file in files}]
-        missing = united(gone(files), known)
-        _warn(missing)
-        left_out = {each.path for each in missing}
-        return [file for file in files if file.path not in left_out]
+        seen, absent = settled(self.paths, (table,))
+        files = [each for each in seen.of((table,)) if low <= each.dates[-1] and each.date <= high]
+        return files, absent
 
     def _lost(
         self, table: str, first: datetime.date | None, last: datetime.date | None

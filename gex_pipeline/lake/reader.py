@@ -89,6 +89,26 @@ def look(paths: LakePaths, tables: Collection[str] = TABLES) -> Seen:
     return Seen(found, files_of(paths, found, derived_records(paths), tables))
 
 
+def settled(paths: LakePaths, tables: Collection[str] = TABLES) -> tuple[Seen, tuple[Damage, ...]]:
+    """Return what the lake holds of these tables, and the files of it that are not there.
+
+    A file that end of day replaces is gone from the next list: only what two lists running name is
+    missing for good.
+
+    Raises:
+        LakeError: as `look`.
+    """
+    known: set[Path] = set()
+    for _ in range(ATTEMPTS):
+        seen = look(paths, tables)
+        lacking = gone(seen.of(tables))
+        absent = {each.path for each in lacking}
+        if absent <= known:
+            break
+        known = absent
+    return seen, lacking
+
+
 def query(paths: LakePaths, sql: str, *, checked: bool = False) -> Answer:
     """Return the answer to one SELECT over the tables, `_ends`, `_lost` and `_damaged`.
 
@@ -140,12 +160,9 @@ def _opened(
 ) -> Iterator[tuple[duckdb.DuckDBPyConnection, _Asked]]:
     """Give a connection in which the statement has begun, after as many attempts as it takes."""
     tables, found = _named(sql), tuple[Damage, ...]()
-    for attempt in range(1, ATTEMPTS + 1):
-        seen = look(paths, tables)
+    for _ in range(ATTEMPTS):
+        seen, lacking = settled(paths, tables)
         files = seen.of(tables)
-        lacking = gone(files)
-        if lacking and attempt == 1:
-            continue  # replaced this moment, or gone for good: the next list tells
         if checked and not found:
             found = damaged(files)
         missing = _listed(united(lacking, found), files)
