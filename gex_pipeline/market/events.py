@@ -266,9 +266,9 @@ class LedgerCount(_Happened, frozen=True, kw_only=True, tag="ledger"):
     table: str
     """Table of the lake that the updates are meant for."""
     outcome: Literal["received", "written", "conflated", "rejected"]
+    events: Count
     reason: str = ""
     """Why rejected or conflated; else empty."""
-    events: Count = 0
 
 
 class GexbotAnswer(_Happened, frozen=True, kw_only=True, tag="gexbot"):
