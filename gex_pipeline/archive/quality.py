@@ -245,7 +245,9 @@ class _Judge:
             whole = step if carry is None else pl.concat([carry, step])
             for name, rule in rules.items():
                 alone = name in ("crossed_options", "price_options")
-                totals[name] += rule(step if alone else whole)
+                found = rule(step if alone else whole)
+                carried = 0 if alone or carry is None else len(carry)
+                totals[name] += msgspec.structs.replace(found, checked=found.checked - carried)
             carry = whole.unique("symbol", keep="last", maintain_order=True)
         for name, total in totals.items():
             yield self._judged(underlying, name, total)

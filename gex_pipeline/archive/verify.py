@@ -106,8 +106,9 @@ class Places(msgspec.Struct, frozen=True):
 
     def tapes(self) -> tuple[str, ...]:
         """Return the tapes that lake and spools hold."""
-        spooled = self.spools.iterdir() if self.spools.is_dir() else ()
-        return tuple(sorted({*self.paths.tapes(), *(folder.name for folder in spooled)}))
+        spools = self.spools.iterdir() if self.spools.is_dir() else ()
+        spooled = {folder.name for folder in spools if folder.is_dir()}
+        return tuple(sorted({*self.paths.tapes(), *spooled}))
 
 
 def newest_date(places: Places) -> datetime.date | None:

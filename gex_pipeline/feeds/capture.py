@@ -34,10 +34,10 @@ _CRC_SEED = 0x67657863
 _MAX_RAW = 1 << 30
 _PIECE = 1 << 20
 
-Kind = Literal["stream", "chain", "repeated", "missing", "end", "stopped"]
+Kind = Literal["stream", "chain", "repeated", "missing", "end"]
 """stream: a text frame of the socket. chain: an answer of a chain. repeated: one that was cut short
 and asked for again. missing: a window of a chain that could not be had. end: the recorder closed
-after its last frame. stopped: it could not go on, `data` says why."""
+after its last frame; without it the recorder stopped or was killed."""
 
 
 class WireFrame(msgspec.Struct, frozen=True, array_like=True):

@@ -9,7 +9,9 @@ from typing import NoReturn
 import pytest
 from click.testing import CliRunner, Result
 
-from gex_pipeline.cli.stream import stream
+from gex_pipeline.cli.stream import stream, wiring
+from gex_pipeline.settings import load, origin_of
+from gex_pipeline.streamer.plan import make_plan
 
 KEPT = ("PATH", "HOME")
 
@@ -70,3 +72,27 @@ def test_a_wrong_setting_stops_a_start(dry: Path) -> None:
     """What the dry run tells, the start refuses."""
     for environment in ({"GEX_SOURCE": "cboe"}, {"GEX_SYMBOLS": "/NQ"}):
         assert run(**environment).exception is not None
+
+
+@pytest.mark.parametrize(
+    ("environment", "option", "records", "keep_gb"),
+    [
+        ({}, None, True, 2.0),
+        ({}, False, False, 2.0),
+        ({"GEX_RECORD": "false"}, None, False, 2.0),
+        ({"GEX_RECORD": "false"}, True, True, 2.0),
+        ({"GEX_SOURCE": "schwab"}, None, False, 20.0),
+        ({"GEX_SOURCE": "schwab", "GEX_RECORD": "true"}, None, True, 20.0),
+        ({"GEX_SOURCE": "schwab", "GEX_CAPTURE_KEEP_GB": "3"}, True, True, 3.0),
+    ],
+)
+def test_frames_are_kept_when_simulated_or_asked_for(
+    environment: dict[str, str], option: bool | None, records: bool, keep_gb: float
+) -> None:
+    """The option decides, then GEX_RECORD, then the source."""
+    settings = load(environment)
+    plan, _ = make_plan(("SPX",), (), 10)
+
+    wired = wiring(settings, origin_of(settings), plan, record=option)
+
+    assert (wired.record, wired.capture_keep_gb) == (records, keep_gb)
