@@ -10,9 +10,11 @@ from typing import Any, Final
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gex_pipeline.archive.holding import Holding
+from gex_pipeline.lake.damage import damaged
 from gex_pipeline.lake.files import files_of_node
 from gex_pipeline.lake.parts import Chain, Manifest, Part
 from gex_pipeline.lake.paths import LakePaths
@@ -23,6 +25,7 @@ from gex_pipeline.quality.spans import Span
 from gex_pipeline.quality.tails import Mark
 
 _BATCH: Final = 1 << 18
+_UNREADABLE: Final = (OSError, pa.ArrowException, pl.exceptions.PolarsError)
 _Seen = np.ndarray[tuple[int], np.dtype[np.uint8]]
 _Node = Part | Manifest
 
@@ -51,7 +54,12 @@ def _read_marks(holding: Holding, files: dict[str, Path]) -> None:
     found: list[tuple[int, int, str, tuple[Any, ...]]] = []
     for table, columns in _MARKS.items():
         if table in files:
-            frame = pl.read_parquet(files[table], columns=list(columns), hive_partitioning=False)
+            try:
+                frame = pl.read_parquet(
+                    files[table], columns=list(columns), hive_partitioning=False
+                )
+            except _UNREADABLE:  # the node's own reading tells it
+                continue
             found += [(*row[:2], table, row[2:]) for row in frame.select(columns).iter_rows()]
     for seq, ts_ns, table, facts in sorted(found, key=lambda each: each[0]):
         mark = Mark(seq, ts_ns)
@@ -74,8 +82,14 @@ def _read_node(holding: Holding, paths: LakePaths, node: _Node) -> None:
     """Count a node's rows by minute, and its seqs, each of which must be there once."""
     stage = _stage(node)
     seen: _Seen = np.zeros(node.last - node.first + 1, np.uint8)
-    for file in files_of_node(paths, node):
-        rows = _read_table(holding, file.table, file.path, seen, node.first)
+    files = files_of_node(paths, node)
+    for damage in damaged(files):
+        holding.broken(stage, f"{damage.path.name} {damage.problem}", table=damage.table)
+    for file in files:
+        try:
+            rows = _read_table(holding, file.table, file.path, seen, node.first)
+        except _UNREADABLE:  # told above
+            continue
         holding.events[stage] += rows
         if rows != file.rows:
             words = f"{file.path.name} has {rows} rows and should have {file.rows}"

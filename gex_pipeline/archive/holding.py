@@ -8,6 +8,8 @@ from gex_pipeline.quality.ledger import Entry
 from gex_pipeline.quality.spans import Span, without
 from gex_pipeline.quality.tails import Mark, Tails
 
+MOST_BREAKS = 1_000
+"""Kept of one tape; all are counted."""
 _NEVER = 2**63 - 1
 
 
@@ -30,6 +32,7 @@ class Holding:
         self.gaps: Counter[str] = Counter()
         """By cause."""
         self.breaks: list[Break] = []
+        self.breaks_found = 0
         self.first_ns, self.last_ns = _NEVER, 0
 
     def day(self) -> TapeDay:
@@ -84,6 +87,9 @@ class Holding:
         seqs: tuple[int, int] | None = None,
     ) -> None:
         """Note a place that does not close."""
+        self.breaks_found += 1
+        if len(self.breaks) >= MOST_BREAKS:
+            return
         first, last = seqs or (None, None)
         self.breaks.append(
             Break(

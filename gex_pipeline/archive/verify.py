@@ -206,7 +206,7 @@ def _report(
         closes=not broken and bool(held),
         first_break=broken[0] if broken else None,
         breaks=tuple(broken[:MOST_BREAKS]),
-        breaks_found=len(broken),
+        breaks_found=len(broken) + sum(each.breaks_found - len(each.breaks) for each in held),
         inside_gaps=tuple(inside[:MOST_BREAKS]),
         capture=capture,
         capture_frames=witness.frames if witness else 0,

@@ -160,7 +160,7 @@ def unstamped(event: Event) -> Event:
         st.tuples(st.integers(0, 3), st.integers(0, 4), st.booleans()), min_size=1, max_size=60
     )
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_duplicates_and_late_ticks_are_stored_as_received(
     drawn: list[tuple[int, int, bool]],
 ) -> None:

@@ -302,3 +302,17 @@ def test_day_files_close_like_their_parts(recording: Recording, tmp_path: Path) 
     assert (named.stage, named.tape, named.by) == ("days", "schwab.cme", -1)
     short = [each for each in broken.breaks if each.minute_ns is not None]
     assert [(each.table, each.by) for each in short] == [("quotes", -1)]
+
+
+@pytest.mark.parametrize("table", ["option_quotes", "ledger", "heartbeats"])
+def test_a_file_that_cannot_be_read_is_named(root: Path, table: str) -> None:
+    """Cut in half: its name, its table, and the numbers that were in it; the rest is read."""
+    path = LakePaths(root).part(TAPE, 1) / f"{table}.parquet"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+    report = verified(root)
+
+    assert not report.closes
+    assert any(each.table == table and path.name in each.words for each in report.breaks)
+    assert any(each.first_seq is not None for each in report.breaks)
+    assert {tape.tape for tape in report.tapes} == {"schwab.cme", "schwab.equity", "schwab.index"}
