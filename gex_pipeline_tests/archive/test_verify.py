@@ -217,6 +217,7 @@ def test_an_event_that_became_another_kind_does_not_close(root: Path) -> None:
                     ts_minute_ns=0,
                     table="trades",
                     outcome="received",
+                    events=0,
                 )
                 changed.append(event)
 
