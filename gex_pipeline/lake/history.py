@@ -6,9 +6,11 @@ are another edge's format, so who calls says how they are opened (gateway/sketch
 
 import datetime
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any, Final, Protocol
 
 import numpy as np
+import pyarrow as pa
 
 from gex_pipeline.exposure.sketch import Columns, Listing, Sketch, list_contracts, sketch
 from gex_pipeline.lake.files import LakeFile
@@ -80,12 +82,21 @@ def _files(
     return [file for file in files if low <= file.date <= high]
 
 
-def _images(file: LakeFile, symbol: str) -> Iterator[tuple[int, float | None, bytes]]:
-    """Yield the symbol's images of a file: time, spot, bytes."""
+def _images(file: LakeFile, symbol: str) -> Iterator[tuple[int, float | None, Any]]:
+    """Yield the symbol's images of a file: time, spot, and a view of the bytes."""
     groups = groups_of(file.path)
     for group in groups.where(subject=symbol):
         rows = groups.read([group], _COLUMNS)
         columns = [rows[name].to_pylist() for name in ("symbol", "ts_recv_ns", "spot")]
-        for at, (name, ts_ns, spot) in enumerate(zip(*columns, strict=True)):
+        for name, ts_ns, spot, data in zip(*columns, _views(rows["image"]), strict=True):
             if name == symbol:
-                yield ts_ns, spot, rows["image"][at].as_buffer()
+                yield ts_ns, spot, data
+
+
+def _views(column: pa.ChunkedArray) -> Iterator[pa.Buffer]:
+    """Yield the bytes of each row where they are: a scalar of them would be a copy."""
+    for chunk in column.chunks:
+        _, offsets, data = chunk.buffers()
+        ends = np.frombuffer(offsets, np.int32)[chunk.offset : chunk.offset + len(chunk) + 1]
+        for start, end in pairwise(ends.tolist()):
+            yield data.slice(start, end - start)
