@@ -16,7 +16,7 @@ from gex_pipeline.hot.frame import FrameHeader, decode_frame
 from gex_pipeline.market.events import Event, tag_of
 from gex_pipeline.market.tables import EVENT_TABLES
 
-TOGETHER: Final = 32
+TOGETHER: Final = 16
 """Frames that are read at once: about what a processor's cache holds."""
 
 

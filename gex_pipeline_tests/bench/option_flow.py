@@ -67,9 +67,9 @@ class OptionFlow:
                 yield OptionQuote(**dict(zip(names, values, strict=True)), seq=seq, settlement="P")
 
     def _sheet(self, chosen: Ints, rows: int) -> Floats:
-        """Return the quotes, those of a tenth of a second valued at one moment."""
+        """Return the quotes, those of a fifth of a second valued at one moment."""
         pieces = []
-        size = max(SECOND_NS // 10 // self._step_ns, 1) * MESSAGE
+        size = max(SECOND_NS // 5 // self._step_ns, 1) * MESSAGE
         for start in range(0, rows, size):
             at_ns = self._ts_ns + start // MESSAGE * self._step_ns
             piece = chosen[start : start + size]
