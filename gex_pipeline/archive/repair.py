@@ -6,15 +6,15 @@ one's rename the chain ends before it: a crash there leaves a hole that the next
 
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
-from gex_pipeline.archive.rows import Origin, Rows
-from gex_pipeline.archive.step import Source, of_tape
+from gex_pipeline.archive.rows import Origin, RawFrame, Rows
+from gex_pipeline.archive.step import of_tape
 from gex_pipeline.errors import LakeError
 from gex_pipeline.lake.damage import Damage, damaged
 from gex_pipeline.lake.durable import locked, point
@@ -30,6 +30,14 @@ POINTS: Final = ("repair.aside",)
 _ASIDE: Final = re.compile(r"\.bad-(?P<first>\d+)-.*")
 
 log = logging.getLogger(__name__)
+
+
+class Spooled(Protocol):
+    """Where a tape's frames still are."""
+
+    def spooled(self, tape: str, seq: int) -> Iterable[RawFrame]:
+        """Return the frames of the spool after a seq, in order."""
+        ...
 
 
 class Repaired(msgspec.Struct, frozen=True):
@@ -57,7 +65,7 @@ def damaged_parts(paths: LakePaths) -> tuple[tuple[Part, tuple[Damage, ...]], ..
     )
 
 
-def repair(source: Source, paths: LakePaths, origin: Origin) -> tuple[Repaired, ...] | None:
+def repair(source: Spooled, paths: LakePaths, origin: Origin) -> tuple[Repaired, ...] | None:
     """Build the damaged parts again; None: an archive step of this root is at work.
 
     Of `origin` the tape is each part's.
@@ -96,13 +104,13 @@ def _is_hole(paths: LakePaths, part: Part) -> bool:
         return True
 
 
-def _fill(source: Source, paths: LakePaths, origin: Origin, part: Part) -> Repaired:
+def _fill(source: Spooled, paths: LakePaths, origin: Origin, part: Part) -> Repaired:
     rows = _from_spool(source, of_tape(origin, part.tape), part)
     rebuilt = rows is not None and commit_part(paths, part, _writers(part, rows))
     return Repaired(part.tape, part.first, part.last, ("it was put aside",), rebuilt)
 
 
-def _rebuild(source: Source, paths: LakePaths, origin: Origin, part: Part) -> bool:
+def _rebuild(source: Spooled, paths: LakePaths, origin: Origin, part: Part) -> bool:
     rows = _from_spool(source, of_tape(origin, part.tape), part)
     if rows is None:
         return False
@@ -112,7 +120,7 @@ def _rebuild(source: Source, paths: LakePaths, origin: Origin, part: Part) -> bo
     return commit_part(paths, part, _writers(part, rows))
 
 
-def _from_spool(source: Source, origin: Origin, part: Part) -> Rows | None:
+def _from_spool(source: Spooled, origin: Origin, part: Part) -> Rows | None:
     """Return the part's rows; None: the spool does not hold them all."""
     rows, last = Rows(origin, part.date), part.first - 1
     lost = {gap.first: gap.last for gap in part.gaps}

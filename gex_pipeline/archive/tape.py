@@ -17,11 +17,27 @@ ENTRIES: Final = 200
 """Of the tape in one reply."""
 
 
-class HotSource:
+class SpoolSource:
+    """The spools of one root, whoever owns them."""
+
+    def __init__(self, spools: Path) -> None:
+        self._spools = spools
+
+    def spooled(self, tape: str, seq: int) -> Iterator[RawFrame]:
+        """Give the frames of the spool after a seq, in order; none where there is no spool."""
+        folder = self._spools / tape
+        for data in spool_frames(folder, seq) if folder.is_dir() else ():
+            frame = _raw(tape, data)
+            if frame is not None:
+                yield frame
+
+
+class HotSource(SpoolSource):
     """The frames of one namespace, with the spools of one root."""
 
     def __init__(self, store: redis.Redis, keys: Keys, spools: Path) -> None:
-        self._store, self._keys, self._spools = store, keys, spools
+        super().__init__(spools)
+        self._store, self._keys = store, keys
 
     def tapes(self) -> tuple[str, ...]:
         """Return the tapes that the hot store or the spool folder holds, sorted."""
@@ -44,14 +60,6 @@ class HotSource:
                 frame = _raw(tape, fields.get(FIELD, b""))
                 if frame is not None and str(frame.header.position) == position:
                     yield frame
-
-    def spooled(self, tape: str, seq: int) -> Iterator[RawFrame]:
-        """Give the frames of the spool after a seq, in order; none where there is no spool."""
-        folder = self._spools / tape
-        for data in spool_frames(folder, seq) if folder.is_dir() else ():
-            frame = _raw(tape, data)
-            if frame is not None:
-                yield frame
 
     def sent(self, tape: str) -> int | None:
         """Return the last seq that the tape ever took; None: there is no tape."""

@@ -14,6 +14,9 @@ COMMANDS: Final = {
     "verify": LazyCommand(
         "gex_pipeline.cli.verify", "verify_date", "Close the ledger of a session date."
     ),
+    "repair": LazyCommand(
+        "gex_pipeline.cli.repair", "repair_lake", "Build damaged parts again from the spool."
+    ),
     "retention": LazyCommand(
         "gex_pipeline.cli.retention", "retention", "Report or remove day files past their time."
     ),

@@ -1,17 +1,21 @@
 """A damaged part: found, put aside, and built again from the spool where that can."""
 
+import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from gex_pipeline.archive.repair import damaged_parts, repair
 from gex_pipeline.archive.step import archive_tape
+from gex_pipeline.cli.repair import repair_lake
+from gex_pipeline.hot.spool import Spool
 from gex_pipeline.lake.durable import locked
 from gex_pipeline.lake.parts import put_aside, read_chain
 from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.lake.reader import query
 from gex_pipeline.lake.recording import recorded
-from gex_pipeline_tests.archive.builders import ORIGIN, TAPE, MemorySource, frame, frames
+from gex_pipeline_tests.archive.builders import FRIDAY, ORIGIN, TAPE, MemorySource, frame, frames
 
 
 @pytest.fixture
@@ -105,3 +109,26 @@ def test_repair_waits_for_the_archive(paths: LakePaths) -> None:
     """Both write parts."""
     with locked(paths.archive_lock):
         assert repair(source(spooled=True), paths, ORIGIN) is None
+
+
+def test_the_command_says_what_it_did(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 1 while something damaged is left; nothing damaged is good news."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GEX_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("GEX_SOURCE", "simulator")
+    paths = LakePaths(tmp_path / "sim")
+    archive_tape(source(spooled=False), paths, ORIGIN, part_events=25)
+    run = CliRunner()
+    assert run.invoke(repair_lake, []).output == "No part is damaged.\n"
+    flip(paths.part(TAPE, 1) / "trades.parquet", 40)
+
+    left = run.invoke(repair_lake, [])
+    with Spool.open(tmp_path / "sim" / "spool" / TAPE, TAPE) as spool:
+        for each in frames(100):
+            spool.append(each.events, FRIDAY)
+    mended = run.invoke(repair_lake, ["--json"])
+
+    assert (left.exit_code, "NOT built again" in left.output) == (1, True)
+    assert mended.exit_code == 0
+    assert [each["rebuilt"] for each in json.loads(mended.output)["parts"]] == [True]
+    assert run.invoke(repair_lake, []).output == "No part is damaged.\n"
