@@ -45,8 +45,8 @@ PART_EVENTS: Final = 60
 class SpoolTape:
     """The spool as the tape: read, never trimmed."""
 
-    def __init__(self, root: Path) -> None:
-        self._root, self._paths = root, LakePaths(root)
+    def __init__(self, root: Path, trims: Path) -> None:
+        self._root, self._paths, self._trims = root, LakePaths(root), trims
         self._folder = root / "spool" / TAPE
 
     def after(self, tape: str, epoch: int, seq: int) -> Iterator[RawFrame]:
@@ -69,17 +69,18 @@ class SpoolTape:
         return next(self.after(tape, 0, cursor), None) is None
 
     def trim(self, tape: str, epoch: int, seq: int) -> None:
-        """Note what is trimmed, unless it may be: the lake has it."""
+        """Note what would be gone now, and whether the lake has it."""
         if read_chain(self._paths, tape).cursor < seq:
             (self._root / "trimmed-too-far").write_text(str(seq))
+        self._trims.write_text(str(seq))
 
 
-def work(root: Path, duties: str, *, until_seq: int) -> None:
+def work(root: Path, trims: Path, duties: str, *, until_seq: int) -> None:
     """Do the duties until the lake holds all: "a" archive, "d" end of day, "c" catalog, clean-up.
 
     With end of day among them, until all days but the last are finished too.
     """
-    paths, tape = LakePaths(root), SpoolTape(root)
+    paths, tape = LakePaths(root), SpoolTape(root, trims)
     origin = Origin(source="simulator", mode="simulated", tape=TAPE)
     while True:
         now_s = time.time()  # noqa: TID251 # age of marks
@@ -170,6 +171,8 @@ class Order(msgspec.Struct, frozen=True):
     nth: int = 1
     read_s: float = 0.0
     count: bool = False
+    trims: str = ""
+    """File that remembers how far the tape was trimmed; it may stand on another disk."""
 
 
 def obey(order: Order) -> None:
@@ -179,13 +182,14 @@ def obey(order: Order) -> None:
     if order.stop_at:
         at_point(order.stop_at, order.nth, stop_me)
     root = Path(order.root)
+    trims = Path(order.trims) if order.trims else root / "trimmed"
     if order.read_s:
         said = reading(root, order.read_s)
         (root / f"read-{os.getpid()}").write_text(said)
     elif order.count:
-        count_points(root, partial(work, root, order.duties, until_seq=order.until_seq))
+        count_points(root, partial(work, root, trims, order.duties, until_seq=order.until_seq))
     else:
-        work(root, order.duties, until_seq=order.until_seq)
+        work(root, trims, order.duties, until_seq=order.until_seq)
 
 
 def serve() -> None:
