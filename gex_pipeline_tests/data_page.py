@@ -5,7 +5,14 @@ from typing import Final
 
 from gex_pipeline.lake.columns import SQL_TYPES
 from gex_pipeline.lake.views import MACROS
-from gex_pipeline.market.tables import DERIVED_TABLES, HEARTBEATS, TABLES, Column, Table
+from gex_pipeline.market.tables import (
+    DERIVED_TABLES,
+    GEX_RECOMPUTED,
+    HEARTBEATS,
+    TABLES,
+    Column,
+    Table,
+)
 
 START: Final = "<!-- tables: python -m gex_pipeline_tests.generate_docs -->\n"
 END: Final = "<!-- end of tables -->\n"
@@ -53,7 +60,8 @@ def _lines() -> Iterator[str]:
 
 def _table(table: Table, shared: tuple[Column, ...]) -> Iterator[str]:
     yield f"### `{table.name}`\n"
-    made = " Derived: made when a day ends." if table.name in DERIVED_TABLES else ""
+    ended = table.name in DERIVED_TABLES and table is not GEX_RECOMPUTED
+    made = " Derived: made when a day ends." if ended else ""
     sort = ", ".join(f"`{name}`" for name in table.sort_by)
     yield f"{table.meaning}{made} Sorted by {sort}.\n"
     begins = table.columns[: len(shared)] == shared

@@ -11,9 +11,18 @@ DAYS = "days"
 """What each end of day makes."""
 
 
+PARTS = {
+    table.name: "gex_recorded" if table.name == "gex" else table.name
+    for table in EVENT_TABLES.values()
+}
+"""Table to asset: `gex` itself is the date's exposure, which can be computed anew."""
+
+
 @dg.multi_asset(
     specs=[
-        dg.AssetSpec(table.name, description=table.meaning, group_name=GROUP, kinds={"parquet"})
+        dg.AssetSpec(
+            PARTS[table.name], description=table.meaning, group_name=GROUP, kinds={"parquet"}
+        )
         for table in EVENT_TABLES.values()
     ],
 )
@@ -26,7 +35,7 @@ def tape_parts(context: dg.AssetExecutionContext, pipeline: Given):  # type: ign
         rows = {each.tape: each.rows.get(table.name, 0) for each in done or ()}
         cursors = {each.tape: each.cursor for each in done or ()}
         yield dg.MaterializeResult(
-            table.name,
+            PARTS[table.name],
             metadata={
                 "dagster/row_count": sum(rows.values()),
                 "rows": rows,
@@ -37,7 +46,7 @@ def tape_parts(context: dg.AssetExecutionContext, pipeline: Given):  # type: ign
 
 
 @dg.asset(
-    deps=[table.name for table in EVENT_TABLES.values()],
+    deps=[*PARTS.values()],
     group_name=DAYS,
     kinds={"parquet"},
     check_specs=[
@@ -95,7 +104,7 @@ def derived_tables(pipeline: Given):  # type: ignore[no-untyped-def]
 
 @dg.asset(
     deps=[
-        *(table.name for table in EVENT_TABLES.values()),
+        *PARTS.values(),
         "day_files",
         "gex_1m",
         "daily",

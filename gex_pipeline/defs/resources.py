@@ -6,7 +6,7 @@ This is a composition root. Nothing is read before a definition runs.
 import datetime
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -18,11 +18,13 @@ from dagster_duckdb import DuckDBResource
 from gex_pipeline.archive.day import Finished, end_of_day, pending_days
 from gex_pipeline.archive.derive import derive_days
 from gex_pipeline.archive.quality import judge_days
+from gex_pipeline.archive.recompute import Recomputed, recompute
 from gex_pipeline.archive.rows import Origin as RowOrigin
 from gex_pipeline.archive.step import Archived, archive
 from gex_pipeline.archive.tape import HotSource
 from gex_pipeline.archive.verify import Places, Report, verify
 from gex_pipeline.errors import UnavailableError
+from gex_pipeline.exposure.convention import convention_of
 from gex_pipeline.gateway.connection import hot_url
 from gex_pipeline.hot.clockstore import read_clock
 from gex_pipeline.hot.connect import UNREACHABLE, connect
@@ -91,6 +93,12 @@ class Pipeline:
         """Make the tables that come from finished days, where they are missing or out of date."""
         paths = self._lake()
         return (*derive_days(paths), *merge_months(paths))
+
+    def recompute(
+        self, date: datetime.date, convention: str, parameters: Mapping[str, float]
+    ) -> tuple[Recomputed, ...]:
+        """Compute a date's exposure anew under live's convention with other parameters."""
+        return recompute(self._lake(), date, convention_of(convention, parameters))
 
     def clean(self) -> Cleaned | None:
         """Remove what finished days have taken the place of, behind a grace."""

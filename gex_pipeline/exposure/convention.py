@@ -6,10 +6,12 @@ parameter and its number with any formula or rule. docs/conventions.md is the sh
 
 import hashlib
 import math
+from collections.abc import Mapping
 from typing import Final, Literal
 
 import msgspec
 
+from gex_pipeline.errors import ConventionError
 from gex_pipeline.options.forward import ParityRule
 
 LOG_1_1: Final = math.log(1.1)
@@ -90,3 +92,21 @@ class Convention(msgspec.Struct, frozen=True, kw_only=True, rename=_NAMES):
 
 
 GEXC_1: Final = Convention()
+
+
+def convention_of(identity: str, parameters: Mapping[str, float]) -> Convention:
+    """Return live's convention with other parameters; `identity` must be its, unless empty.
+
+    Raises:
+        ConventionError: no parameter of that name, or another identity.
+    """
+    known = msgspec.structs.asdict(GEXC_1)
+    numbers = {name: value for name, value in known.items() if isinstance(value, int | float)}
+    for name in parameters:
+        if name not in numbers:
+            raise ConventionError("Parameter", name, tuple(numbers))
+    given = {name: type(numbers[name])(value) for name, value in parameters.items()}
+    found = msgspec.structs.replace(GEXC_1, **given)
+    if identity and identity != found.id:
+        raise ConventionError("Convention with these parameters", identity, (found.id,))
+    return found

@@ -1,5 +1,6 @@
 """What a tape tells of one underlying: its options' quotes as columns, the rest as events."""
 
+import datetime
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -102,6 +103,20 @@ def origin_of(moments: Moments, symbol: str) -> tuple[str, str] | None:
             if rows.num_rows:
                 return rows["source"][0].as_py(), rows["mode"][0].as_py()
     return None
+
+
+def subjects_of(moments: Moments, table: str, date: datetime.date) -> tuple[str, ...]:
+    """Return the symbols of a table's rows of a session date, sorted; of options, underlyings."""
+    found: set[str] = set()
+    for node in moments.chain.nodes:
+        for path in moments.files(table, node.first, node.last) if node.date == date else ():
+            groups = groups_of(path)
+            ends = {said and said[0] == said[1] and said[0] for said in groups.subject}
+            if None in ends or False in ends:  # several in one group, or nothing said
+                name = _subject(table)
+                ends = set(groups.read(groups.where(), (name,))[name].unique().to_pylist())
+            found |= {str(name) for name in ends}
+    return tuple(sorted(found))
 
 
 def _rows(

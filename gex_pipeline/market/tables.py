@@ -276,6 +276,13 @@ GEX_1M = Table(
     GEX.columns,
     _BY_SYMBOL,
 )
+GEX_RECOMPUTED = Table(
+    "gex_recomputed",
+    "Rows of gex computed anew from the lake's events, on request (Dagster's asset gex), under the"
+    " convention that each names: never mix two. No tape carries them: epoch is 0.",
+    GEX.columns,
+    _BY_SYMBOL,
+)
 GEX_STRIKES = Table(
     "gex_strikes",
     "Dealer gamma exposure by strike: a row every 15 s, scopes all and 0dte.",
@@ -393,6 +400,7 @@ TABLES = {
         HEARTBEATS,
         GEX,
         GEX_1M,
+        GEX_RECOMPUTED,
         GEX_STRIKES,
         CHAIN_1M,
         GAPS,
@@ -422,5 +430,5 @@ EVENT_TABLES = {
 }
 """Where the events of a tape go, by tag: every kind has its table, so rows + gaps close a part."""
 
-DERIVED_TABLES = {table.name: table for table in (GEX_1M, DAILY, QUALITY)}
-"""Made from other tables when a day ends; no tape carries them."""
+DERIVED_TABLES = {table.name: table for table in (GEX_1M, GEX_RECOMPUTED, DAILY, QUALITY)}
+"""Made from other tables, when a day ends or on request; no tape carries them."""

@@ -32,6 +32,7 @@ def test_the_tables_of_the_lake() -> None:
         "heartbeats",
         "gex",
         "gex_1m",
+        "gex_recomputed",
         "gex_strikes",
         "chain_1m",
         "gaps",
