@@ -45,7 +45,8 @@ class OpenImage:
 
     def contracts(self) -> tuple[list[str], list[str]]:
         """Return OCC symbols and settlements."""
-        contracts, settlements = (self._listed.column(name).to_pylist() for name in _LISTED)
+        columns = [self._listed.column(name) for name in _LISTED]
+        contracts, settlements = (each.to_numpy().tolist() for each in columns)
         return contracts, settlements
 
     def lists_as(self, other: "OpenImage") -> bool:

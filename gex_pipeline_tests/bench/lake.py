@@ -6,11 +6,9 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from importlib import import_module
-from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -20,6 +18,7 @@ from gex_pipeline.gateway.sketches import gex_by_strike
 from gex_pipeline.lake.frames import Lake
 from gex_pipeline.lake.months import merge_months
 from gex_pipeline.lake.paths import LakePaths
+from gex_pipeline_tests.bench import at, lake_writing
 from gex_pipeline_tests.bench.frame import Bench, Op, held, machine
 from gex_pipeline_tests.bench.lake_data import (
     DAYS,
@@ -41,7 +40,6 @@ MINUTES: Final = 240
 CONTRACTS: Final = 27_000
 _FIVE_NS: Final = 300_000_000_000
 _COLUMNS: Final = ("spot", "net_gex_oi", "zero_gamma_oi", "call_wall_oi")
-_WRITING: Final = "gex_pipeline_tests.bench.lake_writing"
 
 LIMITS: Final[dict[str, tuple[Op, float]]] = {
     "archive_rows_per_s": (">=", 5e5),
@@ -61,6 +59,12 @@ PEERS: Final = {
     " same by gex sql's reader, a fresh connection each",
     "day_ticks": f"all quotes and trades of the busiest of {TICK_SYMBOLS} symbols, 12% of"
     f" {TICKS:,} quotes and 30% as many trades, every column",
+    "at": f"any moment's figures of one underlying out of chain_1m and the tape behind it:"
+    f" {at.MINUTES} minutes of a session with {at.PER_S:,} updates a second, wall time of random"
+    " moments",
+    "archive": "frames of option quotes to committed parts, rows a CPU second",
+    "end_of_day": f"{lake_writing.DAY_ROWS:,} option quotes in parts to a day file that is read"
+    " back, in a process of its own",
     "history": f"minute images of {CONTRACTS:,} contracts to exposure by strike, open interest and"
     " volume, CPU of the process; memory_ratio: peak of a process over four days to that over one",
 }
@@ -76,15 +80,15 @@ def run(rounds: int) -> Bench:
             **year(root / "year", share, asked),
             **ticks(root / "ticks", share, asked),
             **history(root / "images", share, max(asked // 3, 2)),
-            **_at(rounds),
-            **_writing(share),
+            **at.measure(max(rounds, 10)),
+            **lake_writing.measure(share),
         }
     return Bench(
         bench="lake",
         machine=machine(),
         figures=figures,
         peers=PEERS,
-        targets=held(figures, {n: limit for n, limit in LIMITS.items() if n in figures}),
+        targets=held(figures, LIMITS),
     )
 
 
@@ -156,7 +160,7 @@ def ticks(root: Path, share: float, asked: int) -> dict[str, float]:
 def history(root: Path, share: float, rounds: int) -> dict[str, float]:
     """Return how fast images become exposure by strike, and what memory that takes."""
     paths = LakePaths(root)
-    images_day(paths, max(round(MINUTES * share), 20), CONTRACTS)
+    images_day(paths, max(round(MINUTES * share), 100), CONTRACTS)
     speeds = []
     for _ in range(rounds):
         start_ns = time.process_time_ns()
@@ -205,14 +209,3 @@ def _agree(first: pl.DataFrame, *others: pl.DataFrame) -> None:
     for other in others:
         if not first.equals(other.cast(first.schema)):
             raise BenchInvalidError("two ways of asking the same have different answers")
-
-
-def _at(rounds: int) -> dict[str, float]:
-    name = "gex_pipeline_tests.bench.at"
-    measured: Any = import_module(name).measure(max(rounds, 10)) if find_spec(name) else {}
-    return dict(measured)
-
-
-def _writing(share: float) -> dict[str, float]:
-    measured: Any = import_module(_WRITING).measure(share) if find_spec(_WRITING) else {}
-    return dict(measured)
