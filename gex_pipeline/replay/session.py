@@ -58,7 +58,7 @@ class Session:
         self._plan, self._store, self._keys, self._paths = plan, store, keys, paths
         self._compute, self._tell = compute, tell
         self._tracks = tracks(paths, plan)
-        first_ns = min(track.first_ns for track in self._tracks)
+        self._first_ns = first_ns = min(track.first_ns for track in self._tracks)
         last_ns = max(track.last_ns for track in self._tracks)
         self._span = (
             min(max(plan.start_ns or first_ns, first_ns), last_ns),
@@ -205,7 +205,8 @@ class Session:
             case "speed":
                 head.set_speed(speed_of(arg), mono_ns)
             case "seek":
-                self._seek(sought_ns(arg, self._plan.date, self._span, head.now_ns(mono_ns)))
+                span = (self._first_ns, self._span[1])  # before --from lies what is recorded too
+                self._seek(sought_ns(arg, self._plan.date, span, head.now_ns(mono_ns)))
             case "stop":
                 self._told = True
             case _:

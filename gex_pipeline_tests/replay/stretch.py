@@ -50,13 +50,14 @@ def index_events() -> list[Event]:
     events: list[Event] = [*told(CHAIN, START_NS, streamed=True)]
     for second in range(1, LENGTH_S + 1):
         at_ns = START_NS + second * S
-        move = msgspec.structs.replace(CHAIN, bid=CHAIN.bid + 0.05 * second)
+        step = 0.05 * rng.integers(0, 3, len(CHAIN))
+        move = msgspec.structs.replace(CHAIN, bid=CHAIN.bid + step, ask=CHAIN.ask + step)
         rows = rng.integers(0, len(CHAIN), _PER_S).tolist()
         events += [
-            quote_of(move, row, at_ns - 700_000_000 + step, streamed=True)
-            for step, row in enumerate(rows)
+            quote_of(move, row, at_ns - 700_000_000 + place, streamed=True)
+            for place, row in enumerate(rows)
         ]
-        spot = CHAIN.spot + float(rng.integers(-40, 40)) / 4
+        spot = CHAIN.spot + float(rng.integers(-4, 5)) / 4
         events += [Trade("SPX", at_ns - 500_000_000, at_ns - 500_000_000, price=spot)]
         events += [beat(at_ns - 1)]
     return events
@@ -166,8 +167,8 @@ class Replayed:
 
     def paused_at(self, ts_ns: int) -> bool:
         """Whether it stands at a moment."""
-        info = self.info
-        return info.state == "paused" and info.market_ns == ts_ns
+        info = read_session(self.store, self.keys)
+        return info is not None and info.state == "paused" and info.market_ns == ts_ns
 
 
 def plan_of(session: str = "t", **changed: Any) -> Plan:

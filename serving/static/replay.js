@@ -4,12 +4,12 @@ import { clock, newYorkDate } from './format.js';
 import { session } from './session.js';
 
 const $ = (id) => document.getElementById(id);
-const POLL_MS = 500;
+const POLL_MS = 500, NOTE_MS = 8000;
 const WORDS = {
   seeking: 'seeking', running: 'playing', paused: 'paused', ended: 'ended', failed: 'failed',
   lost: 'its process is gone',
 };
-let said = null, heardMs = 0, sliding = false;
+let said = null, heardMs = 0, sliding = false, noteUntilMs = 0;
 
 // Market seconds in a second, for ages between two answers.
 export const rate = () => (session ? said?.runs ?? 0 : 1);
@@ -47,7 +47,7 @@ async function tell(verb, parameters = {}) {
   const query = new URLSearchParams(parameters);
   try {
     const answer = await fetch(`/api/v1/sessions/${encodeURIComponent(session)}/${verb}?${query}`, { method: 'POST' });
-    if (answer.ok) take(await answer.json());
+    if (answer.ok) { noteUntilMs = 0; take(await answer.json()); }
     else explain(await answer.json());
   } catch {
     explain({ detail: 'The connection is lost.' });
@@ -60,7 +60,7 @@ function take(next) {
   const over = ['ended', 'failed', 'lost'].includes(said.state);
   $('replay').dataset.state = said.state;
   $('replay-state').textContent = WORDS[said.state] ?? said.state;
-  $('replay-note').textContent = said.problem ?? (said.lag_s > 2 && !over ? `figures ${said.lag_s.toFixed(0)} s behind` : '');
+  if (heardMs > noteUntilMs) $('replay-note').textContent = said.problem ?? (said.lag_s > 2 && !over ? `figures ${said.lag_s.toFixed(0)} s behind` : '');
   $('replay-toggle').textContent = said.state === 'paused' ? 'Resume' : 'Pause';
   for (const id of ['replay-toggle', 'replay-step', 'replay-speed', 'replay-slider', 'replay-to', 'replay-go']) $(id).disabled = over;
   const speed = $('replay-speed'), value = String(said.speed);
@@ -71,6 +71,7 @@ function take(next) {
 
 function explain(problem) {
   $('replay-note').textContent = problem.detail ?? '';
+  noteUntilMs = performance.now() + NOTE_MS;
 }
 
 function tick() {
