@@ -82,6 +82,8 @@ class Projection:
         self._option_ticks = option_ticks
         self._ticks_bytes = ticks_mb * 2**20
         self._newest: dict[str, Newest] = {}
+        self._ticking: set[str] = set()
+        """Symbols whose ticks are kept."""
         self._ids: dict[str, int] = {}
         self._opened_ms = 0
         self._session_date: Any = None
@@ -136,7 +138,7 @@ class Projection:
 
     def tidy(self) -> None:
         """Trim the ticks to their session and to their share of memory."""
-        names = [self._keys.ticks(symbol) for symbol in self._newest]
+        names = [self._keys.ticks(symbol) for symbol in self._ticking]
         for name in names:
             self._client.xtrim(name, minid=f"{self._opened_ms}-0", approximate=True)
             self._fit(name, self._ticks_bytes // len(names))
@@ -227,6 +229,7 @@ class Projection:
 
     def _stored(self, draft: _Draft) -> list[Command]:
         commands: list[Command] = []
+        self._ticking |= draft.ticks.keys()
         for symbol, batch in draft.ticks.items():
             commands += self._last(symbol, draft.latest[symbol].values())
             commands += self._appended(self._keys.ticks(symbol), _packed(batch), MARKET_TTL_S)

@@ -36,11 +36,13 @@ class Writer:
     def write(self, batches: Iterable[Batch], *, quietly: bool) -> bool:
         """Write batches in the order of their first events; False: the server has no room.
 
-        `quietly` publishes no message: the namespace comes to a moment that it starts at.
+        `quietly` publishes no message: the namespace comes to a moment that it starts at. Nor does
+        it where nobody listens.
         """
         ordered = sorted(batches, key=lambda b: (b.first_ns, b.stretch.tape, b.position))
         if not ordered:
             return True
+        quietly = quietly or not self._heard()
         with self._store.pipeline(transaction=True) as pipe:
             for batch in ordered:
                 self._add_frame(pipe, batch)
@@ -76,6 +78,18 @@ class Writer:
         """Return how much of its memory the server uses; 0 where it knows no limit."""
         info: Any = self._store.info("memory")
         return info["used_memory"] / info["maxmemory"] if info.get("maxmemory") else 0.0
+
+    def _heard(self) -> bool:
+        """Whether anybody listens to the namespace's messages: else they go nowhere."""
+        channels = (self._keys.ticks_channel, self._keys.level2_channel)
+        with self._store.pipeline(transaction=False) as pipe:
+            pipe.pubsub_numsub(*channels)
+            pipe.pubsub_numpat()
+            try:
+                listeners, patterns = pipe.execute()
+            except redis.ResponseError:  # a server that cannot tell
+                return True
+        return bool(patterns) or any(count for _, count in listeners)
 
     def _add_frame(self, pipe: Any, batch: Batch) -> None:
         stretch, count = batch.stretch, batch.end - batch.start
