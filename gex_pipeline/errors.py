@@ -451,10 +451,12 @@ class StartError(InputError):
 class ReplayError(InputError):
     """The lake holds nothing of what is to be replayed."""
 
-    def __init__(self, day: str, dates: tuple[str, ...], symbols: tuple[str, ...]) -> None:
+    def __init__(
+        self, day: str, dates: tuple[str, ...], symbols: tuple[str, ...], place: str = "lake"
+    ) -> None:
         held = f"It holds {dates[0]} to {dates[-1]}" if dates else "It holds nothing yet"
         super().__init__(
-            f"The lake has no tape of {day} that feeds {', '.join(symbols)}. {held}."
+            f"The {place} has no tape of {day} that feeds {', '.join(symbols)}. {held}."
             " Choose another date, or other --symbols."
         )
 

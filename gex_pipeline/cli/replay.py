@@ -27,10 +27,12 @@ from gex_pipeline.hot.session import SessionInfo, session_keys
 from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.market.sessions import NEW_YORK, SECOND_NS
 from gex_pipeline.market.symbology import to_canonical
+from gex_pipeline.replay.captured import CaptureSource
 from gex_pipeline.replay.generation import remove
 from gex_pipeline.replay.moment import moment_ns
 from gex_pipeline.replay.plan import Plan
 from gex_pipeline.replay.session import Session, speed_of
+from gex_pipeline.replay.source import LakeSource, Source
 from gex_pipeline.settings import Origin, Settings, origin_of
 
 LINE_EVERY_S: Final = 10.0
@@ -45,6 +47,7 @@ _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 @click.option("--speed", default="1", show_default=True, help="Market seconds in a second, or max.")
 @click.option("--symbols", metavar="A,B", help="Whose figures are computed (GEX_SYMBOLS).")
 @click.option("--session", metavar="ID", help="Name of the replay; letters, digits, - and _.")
+@click.option("--capture", is_flag=True, help="From the raw capture instead of the lake.")
 @click.option("--clean", is_flag=True, help="Remove its keys at the end; else they live a day.")
 def replay(  # noqa: PLR0913 # click passes one argument per option
     *,
@@ -55,19 +58,22 @@ def replay(  # noqa: PLR0913 # click passes one argument per option
     speed: str,
     symbols: str | None,
     session: str | None,
+    capture: bool,
     clean: bool,
 ) -> None:
     """Replay a recorded session date: tape, engine, API and page as they were, at any speed.
 
     Everything goes under the namespace replay:ID: of the hot store, with a clock of its own; lake,
     spool and live data are not touched. Figures after --from equal the recorded ones. Ctrl-C ends
-    it; what it left can be read for a day. An id that runs already is refused; one that ended or
+    it; what it left can be read for a day. --capture plays the wire frames that gex stream --record
+    kept, through the production decoder. An id that runs already is refused; one that ended or
     was killed begins anew.
 
     \b
     Example:
       gex replay 2026-11-20 --from 09:30 --speed 10
       gex replay 2026-11-20 --from 10:00 --to 11:00 --speed max --symbols SPX
+      gex replay 2026-11-20 --capture --speed max
     """
     settings = service_settings(strict=False)
     origin = origin_of(settings)
@@ -88,7 +94,7 @@ def replay(  # noqa: PLR0913 # click passes one argument per option
         signal.signal(number, lambda *_: stop.set())
     try:
         with connect(_hot_url(settings, origin)) as store:
-            _run(plan, store, settings, origin, stop)
+            _run(plan, store, settings, stop, capture=capture)
             if clean:
                 remove(store, session_keys(plan.session))
     except UNREACHABLE as error:
@@ -97,8 +103,9 @@ def replay(  # noqa: PLR0913 # click passes one argument per option
 
 
 def _run(
-    plan: Plan, store: Redis, settings: Settings, origin: Origin, stop: threading.Event
+    plan: Plan, store: Redis, settings: Settings, stop: threading.Event, *, capture: bool
 ) -> None:
+    origin = origin_of(settings)
     keys = session_keys(plan.session)
     wanted = EnginePlan(
         symbols=plan.symbols,
@@ -108,12 +115,15 @@ def _run(
         duty=1.0,
         publish_per_s=settings.gex_publish_per_s,
     )
+    source: Source = LakeSource(LakePaths(origin.root))
+    if capture:
+        source = CaptureSource(origin.root / "capture", wanted.feed)
     recorder = partial(DirectRecorder, store, keys)
 
     def compute(market_ns: Callable[[], int]) -> Engine:
         return Engine(wanted, store, keys, market_ns, recorder)
 
-    one = Session(plan, store, keys, LakePaths(origin.root), compute, Teller())
+    one = Session(plan, store, keys, source, compute, Teller())
     served = read_status(store, Keys(origin.prefix), "serving")
     port = served.get("port", settings.gex_port)
     made_up = "SIMULATED " if plan.mode == "simulated" else ""

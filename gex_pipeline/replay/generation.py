@@ -13,9 +13,9 @@ import redis
 from gex_pipeline.hot.frame import Position
 from gex_pipeline.hot.keys import Keys
 from gex_pipeline.hot.session import SESSION_TTL_S
-from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.replay.plan import Plan, Start, Track
-from gex_pipeline.replay.tape import Batch, RecordedTape
+from gex_pipeline.replay.source import Source
+from gex_pipeline.replay.tape import Batch
 from gex_pipeline.replay.write import HOLD_ABOVE, TRIM_ABOVE, Writer
 
 BUDGET: Final = 8_192
@@ -79,7 +79,7 @@ class Generation:
         self,
         store: redis.Redis,
         keys: Keys,
-        paths: LakePaths,
+        source: Source,
         plan: Plan,
         tracks: tuple[Track, ...],
         start: Start,
@@ -101,10 +101,7 @@ class Generation:
         self._pending: list[Batch] = []
         self._due_s = dict.fromkeys(("trim", "memory", "tidy"), 0.0)
         self._engine: Computing | None = None
-        self._tapes = {
-            track.tape: RecordedTape(paths, track, start.after[track.tape], end_ns)
-            for track in tracks
-        }
+        self._tapes = source.open(tracks, start, end_ns)
         self._computed = [track.tape for track in tracks if track.symbols]
         self._engine = compute(self.engine_ns)
         self._thread = _Beside(self._engine.run)

@@ -103,6 +103,12 @@ def find_start(paths: LakePaths, every: Iterable[Track], at_ns: int) -> Start:
     return Start(images, after, oldest_ns)
 
 
+def symbols_of(plan: Plan, calendar: str) -> tuple[tuple[str, ...], bool]:
+    """Return the underlyings that a calendar's tape feeds, and whether it is needed at all."""
+    own = [symbol for symbol in plan.symbols if calendar_of(symbol) == calendar]
+    return tuple(symbol for symbol in own if kind_of(symbol) in ("share", "index")), bool(own)
+
+
 class _Image(msgspec.Struct, frozen=True):
     ts_ns: int
     seq: int
@@ -123,19 +129,13 @@ def _track(paths: LakePaths, chain: Chain, plan: Plan) -> Track | None:
     last = next(iter(recorded(paths, chain, after_seq=last_seq - 1, through_seq=last_seq)), None)
     if first is None or last is None:
         return None
-    calendar = chain.tape.partition(".")[2]
-    symbols = tuple(
-        symbol
-        for symbol in plan.symbols
-        if kind_of(symbol) in ("share", "index") and calendar_of(symbol) == calendar
-    )
+    symbols, _ = symbols_of(plan, chain.tape.partition(".")[2])
     first_ns, last_ns = int(first.recv_ns[0]), int(last.recv_ns[-1])
     return Track(chain.tape, nodes[0].first, last_seq, first_ns, last_ns, symbols)
 
 
 def _is_wanted(track: Track, plan: Plan) -> bool:
-    calendar = track.tape.partition(".")[2]
-    return any(calendar_of(symbol) == calendar for symbol in plan.symbols)
+    return symbols_of(plan, track.tape.partition(".")[2])[1]
 
 
 def _images(paths: LakePaths, track: Track, at_ns: int) -> dict[str, _Image]:

@@ -16,12 +16,12 @@ from gex_pipeline.hot.connect import UNREACHABLE
 from gex_pipeline.hot.keys import DAY_S, Keys
 from gex_pipeline.hot.lease import Lease, Status
 from gex_pipeline.hot.session import SERVICE, SessionInfo, State, write_session
-from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.market.sessions import SECOND_NS
 from gex_pipeline.replay.generation import Compute, Generation, clear, let_expire, remove
 from gex_pipeline.replay.moment import sought_ns
-from gex_pipeline.replay.plan import Plan, find_start, tracks
+from gex_pipeline.replay.plan import Plan
 from gex_pipeline.replay.playhead import Playhead
+from gex_pipeline.replay.source import Source
 
 TURN_S: Final = 0.02
 LISTEN_EVERY_S: Final = 0.05
@@ -46,7 +46,7 @@ class Session:
         plan: Plan,
         store: redis.Redis,
         keys: Keys,
-        paths: LakePaths,
+        source: Source,
         compute: Compute,
         tell: Tell,
     ) -> None:
@@ -55,9 +55,9 @@ class Session:
         Raises:
             ReplayError: the lake holds nothing of it.
         """
-        self._plan, self._store, self._keys, self._paths = plan, store, keys, paths
+        self._plan, self._store, self._keys, self._source = plan, store, keys, source
         self._compute, self._tell = compute, tell
-        self._tracks = tracks(paths, plan)
+        self._tracks = source.tracks(plan)
         self._first_ns = first_ns = min(track.first_ns for track in self._tracks)
         last_ns = max(track.last_ns for track in self._tracks)
         self._span = (
@@ -161,10 +161,10 @@ class Session:
         if self._generation is not None:
             self._generation.close()
             self._events += self._generation.writer.events
-        start = find_start(self._paths, self._tracks, at_ns)
+        start = self._source.start(self._tracks, at_ns)
         self._generations += 1
         self._generation = Generation(
-            self._store, self._keys, self._paths, self._plan, self._tracks, start, self._compute
+            self._store, self._keys, self._source, self._plan, self._tracks, start, self._compute
         )
         self._say()
 

@@ -106,15 +106,21 @@ class RecordedTape:
         if stretch is None or end <= start:
             return []
         self._at = end
-        holes = (np.flatnonzero(np.diff(stretch.seq[start:end]) != 1) + start + 1).tolist()
-        edges = [start, *holes, end]
-        batches = [
-            Batch(stretch, at, min(at + MAX_EVENTS, stop))
-            for begin, stop in pairwise(edges)
-            for at in range(begin, stop, MAX_EVENTS)
-        ]
+        batches = cut(stretch, start, end)
         self.position = batches[-1].position
         return batches
+
+
+def cut(stretch: Stretch, start: int, end: int) -> list[Batch]:
+    """Return the frames that a range of events makes: none has a hole in it."""
+    if end <= start:
+        return []
+    holes = (np.flatnonzero(np.diff(stretch.seq[start:end]) != 1) + start + 1).tolist()
+    return [
+        Batch(stretch, at, min(at + MAX_EVENTS, stop))
+        for begin, stop in pairwise([start, *holes, end])
+        for at in range(begin, stop, MAX_EVENTS)
+    ]
 
 
 class _Ahead:

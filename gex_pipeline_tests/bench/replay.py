@@ -25,6 +25,7 @@ from gex_pipeline.market.symbology import calendar_of
 from gex_pipeline.market.tables import HEARTBEATS, OPTION_QUOTES, QUOTES, TRADES, Table
 from gex_pipeline.replay.generation import Generation, remove
 from gex_pipeline.replay.plan import Plan, find_start, tracks
+from gex_pipeline.replay.source import LakeSource
 from gex_pipeline_tests.bench.frame import Bench, Op, held, machine
 from gex_pipeline_tests.bench.lake_data import commit_day, filled
 from gex_pipeline_tests.bench.option_flow import OPEN_NS, OptionFlow
@@ -122,7 +123,7 @@ def play(url: str, paths: LakePaths, events: int) -> tuple[float, float, float]:
         every = tracks(paths, plan)
         wall_s, cpu_s = time.perf_counter(), time.process_time()
         start = find_start(paths, every, every[0].first_ns)
-        playing = Generation(store, keys, paths, plan, every, start, lambda _: reader)
+        playing = Generation(store, keys, LakeSource(paths), plan, every, start, lambda _: reader)
         reader.playing = playing
         end_ns = max(track.last_ns for track in every)
         while not playing.over:

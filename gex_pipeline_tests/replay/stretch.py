@@ -29,6 +29,7 @@ from gex_pipeline.market.events import ChainImage, Event, GexSecond, Quote, Trad
 from gex_pipeline.market.sessions import SECOND_NS
 from gex_pipeline.replay.plan import Plan
 from gex_pipeline.replay.session import Session
+from gex_pipeline.replay.source import LakeSource
 from gex_pipeline_tests.engine.builders import beat, numbered, quote_of, told
 from gex_pipeline_tests.engine.conftest import wait_until
 from gex_pipeline_tests.synthetic import ASOF_NS, DAY, synthetic_chain
@@ -126,7 +127,7 @@ class Replayed:
 
         self.said: list[SessionInfo] = []
         self.session = Session(
-            plan, self.store, self.keys, LakePaths(root), compute, self.said.append
+            plan, self.store, self.keys, LakeSource(LakePaths(root)), compute, self.said.append
         )
 
     @property

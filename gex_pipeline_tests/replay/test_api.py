@@ -11,7 +11,7 @@ from litestar.testing import TestClient
 from gex_pipeline.gateway.keys import KeyStore
 from gex_pipeline.gateway.read import Place
 from gex_pipeline_tests.engine.conftest import wait_until
-from gex_pipeline_tests.gateway.market import LIMITS, make_gateway
+from gex_pipeline_tests.gateway.market import LIMITS, make_gateway, make_past
 from gex_pipeline_tests.replay.conftest import Recording
 from gex_pipeline_tests.replay.stretch import START_NS, Replayed, S, plan_of
 from serving.app import build_app
@@ -41,7 +41,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def client(one: Replayed, recording: Recording, folder: Path) -> Iterator[TestClient[Litestar]]:
     """A client with the local key, on the hot store that the replay fills."""
     KeyStore(folder).local()
-    app = build_app(make_gateway(recording.url, folder, PLACE), known_hosts("127.0.0.1", ()))
+    app = build_app(
+        make_gateway(recording.url, folder, PLACE), known_hosts("127.0.0.1", ()), make_past(folder)
+    )
     with TestClient(app, base_url="http://127.0.0.1:8877") as client:
         client.headers["authorization"] = f"Bearer {(folder / 'local_key').read_text().strip()}"
         yield client

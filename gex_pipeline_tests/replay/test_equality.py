@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from gex_pipeline.archive.rows import Origin
 from gex_pipeline.archive.step import archive
 from gex_pipeline.archive.tape import HotSource
+from gex_pipeline.feeds.capture import read_capture
+from gex_pipeline.feeds.schwab.playback import replay_capture
 from gex_pipeline.hot.frame import decode_frame
 from gex_pipeline.hot.keys import Keys
 from gex_pipeline.hot.lease import read_status
@@ -22,7 +25,7 @@ from gex_pipeline.hot.session import read_session, session_keys
 from gex_pipeline.hot.tape import tape_end
 from gex_pipeline.lake.parts import read_chain
 from gex_pipeline.lake.paths import LakePaths
-from gex_pipeline.market.events import Event
+from gex_pipeline.market.events import Event, Gap, Heartbeat, LedgerCount
 from gex_pipeline_tests.replay.stretch import archived, by_figure
 from gex_pipeline_tests.streamer.stage import Stage, staged, wait_until
 
@@ -117,3 +120,25 @@ def test_replayed_figures_equal_the_live_ones(stage: Stage) -> None:
         stamps = sorted(key[3] for key in of_all)
         assert len(stamps) >= MARKET_S - 2
         assert stamps == list(range(stamps[0], stamps[-1] + 1, 1_000_000_000))
+    captured_events_equal_the_tapes(stage)
+    replay = stage.start("replay", str(day), "--speed", "max", "--session", "raw", "--capture")
+    assert replay.wait(PATIENCE_S) == 0
+    info = read_session(stage.client, session_keys("raw"))
+    assert info is not None
+    assert (info.state, info.problem, "schwab.index" in info.positions) == ("ended", None, True)
+    assert len(on_tape(stage, session_keys("raw"), "gex.index")) > MARKET_S
+
+
+def captured_events_equal_the_tapes(stage: Stage) -> None:
+    """The capture's wire frames, decoded again, are the events of the tapes, in their order."""
+    decoded: dict[str, list[Event]] = {"index": [], "equity": [], "cme": []}
+    for calendar, event in replay_capture(read_capture(stage.root / "capture")):
+        decoded[calendar].append(event)
+    for name, events in decoded.items():
+        tape = [
+            msgspec.structs.replace(event, seq=0)
+            for event in archived(stage.root, f"schwab.{name}")
+            if not isinstance(event, Heartbeat | Gap | LedgerCount)
+        ]
+        assert len(tape) > 100
+        assert events == tape

@@ -45,7 +45,7 @@ def page(browser: Any, one: Replayed, running: Api) -> Iterator[Any]:
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.goto(one_time_link(one.store, LIVE, running.base))
-    page.wait_for_url(f"{running.base}/*")
+    page.wait_for_selector("body[data-state]")  # behind the redirect of the link
     page.goto(f"{running.base}/?session={one.plan.session}")
     yield page
     context.close()
