@@ -99,7 +99,7 @@ class Generation:
         end_ns = plan.end_ns or max(track.last_ns for track in tracks)
         self.writer = Writer(store, keys, plan)
         self._pending: list[Batch] = []
-        self._due_s = dict.fromkeys(("trim", "memory", "tidy"), 0.0)
+        self._due_s = {"memory": 0.0, "trim": time.monotonic() + TRIM_EVERY_S, "tidy": 0.0}
         self._engine: Computing | None = None
         self._tapes = source.open(tracks, start, end_ns)
         self._computed = [track.tape for track in tracks if track.symbols]
