@@ -43,18 +43,22 @@ PART_EVENTS: Final = 60
 
 
 class SpoolTape:
-    """The spool as the tape: read, never trimmed."""
+    """The spool as the tape, all of it at once or so many events a second: never trimmed."""
 
-    def __init__(self, root: Path, trims: Path) -> None:
+    def __init__(self, root: Path, trims: Path, per_s: int) -> None:
         self._root, self._paths, self._trims = root, LakePaths(root), trims
+        self._per_s, self._began_s = per_s, time.monotonic()
         self._folder = root / "spool" / TAPE
 
     def after(self, tape: str, epoch: int, seq: int) -> Iterator[RawFrame]:
         """Give the frames behind a seq."""
         for data in spool_frames(self._folder, seq):
             header = read_header(data)
-            if header is not None and (header.epoch, header.last_seq) > (epoch, seq):
-                yield RawFrame(header, data)
+            if header is None or (header.epoch, header.last_seq) <= (epoch, seq):
+                continue
+            if self._per_s and header.last_seq > self._per_s * (time.monotonic() - self._began_s):
+                return
+            yield RawFrame(header, data)
 
     def spooled(self, tape: str, seq: int) -> Iterator[RawFrame]:
         """Give the same."""
@@ -75,12 +79,14 @@ class SpoolTape:
         self._trims.write_text(str(seq))
 
 
-def work(root: Path, trims: Path, duties: str, *, until_seq: int) -> None:
+def work(order: "Order") -> None:
     """Do the duties until the lake holds all: "a" archive, "d" end of day, "c" catalog, clean-up.
 
     With end of day among them, until all days but the last are finished too.
     """
-    paths, tape = LakePaths(root), SpoolTape(root, trims)
+    root, duties = Path(order.root), order.duties
+    trims = Path(order.trims) if order.trims else root / "trimmed"
+    paths, tape = LakePaths(root), SpoolTape(root, trims, order.per_s)
     origin = Origin(source="simulator", mode="simulated", tape=TAPE)
     while True:
         now_s = time.time()  # noqa: TID251 # age of marks
@@ -94,7 +100,7 @@ def work(root: Path, trims: Path, duties: str, *, until_seq: int) -> None:
             build_catalog(paths)
             clean.clean(paths, now_s, grace_s=GRACE_S)
         chain = read_chain(paths, TAPE)
-        done = chain.cursor >= until_seq
+        done = chain.cursor >= order.until_seq
         if "d" in duties:
             done = done and not pending_days(tape, paths, 0)
         if "c" in duties and done:
@@ -171,6 +177,8 @@ class Order(msgspec.Struct, frozen=True):
     nth: int = 1
     read_s: float = 0.0
     count: bool = False
+    per_s: int = 0
+    """Events of the spool that are on the tape, a second; 0: all at once."""
     trims: str = ""
     """File that remembers how far the tape was trimmed; it may stand on another disk."""
 
@@ -182,14 +190,13 @@ def obey(order: Order) -> None:
     if order.stop_at:
         at_point(order.stop_at, order.nth, stop_me)
     root = Path(order.root)
-    trims = Path(order.trims) if order.trims else root / "trimmed"
     if order.read_s:
         said = reading(root, order.read_s)
         (root / f"read-{os.getpid()}").write_text(said)
     elif order.count:
-        count_points(root, partial(work, root, trims, order.duties, until_seq=order.until_seq))
+        count_points(root, partial(work, order))
     else:
-        work(root, trims, order.duties, until_seq=order.until_seq)
+        work(order)
 
 
 def serve() -> None:

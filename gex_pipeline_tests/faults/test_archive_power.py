@@ -21,6 +21,7 @@ from gex_pipeline.lake.parts import read_chain
 from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline_tests.faults.archive_lab import (
     DAYS,
+    EVENTS,
     Lab,
     assert_prefix,
     assert_whole,
@@ -31,6 +32,8 @@ from gex_pipeline_tests.faults.lakework import TAPE
 
 CUTS = int(os.environ.get("POWER_CUTS", "4"))
 """More of them by hand: POWER_CUTS=20."""
+PER_S = 160
+"""Events: a step commits some of them, trims, and the next one goes on."""
 SEED = 20_261_121
 IMAGE_BYTES = 48 * 1024 * 1024
 
@@ -87,8 +90,8 @@ def test_nothing_is_gone_that_was_trimmed(lab: Lab, tmp_path: Path) -> None:
         with mounted(image, folder / "before") as root:
             spool_events(root)
             os.sync()
-            worker = lab.start(root, until_seq=10**9, trims=str(trims))
-            time.sleep(chance.uniform(0.05, 2.5))
+            worker = lab.start(root, until_seq=10**9, per_s=PER_S, trims=str(trims))
+            time.sleep(chance.uniform(0.5, 1.2 * EVENTS / PER_S))
             os.kill(worker, signal.SIGSTOP)
             assert lab.wait(worker) == -signal.SIGSTOP
             copied(image, copy)

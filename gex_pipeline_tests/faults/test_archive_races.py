@@ -55,7 +55,9 @@ def test_three_at_once_under_kills_and_stops(lab: Lab, root: Path) -> None:
     """Without any lock between the archivers; readers see no hole, no double and no step back."""
     chance = random.Random(SEED)  # noqa: S311 # a schedule, not a secret
     readers = [lab.start(root, read_s=4.0) for _ in range(2)]
-    workers = [lab.start(root, duties=duties, until_seq=10**9) for duties in ("a", "a", "adc")]
+    workers = [
+        lab.start(root, duties=duties, until_seq=10**9, per_s=200) for duties in ("a", "a", "adc")
+    ]
     until = time.monotonic() + 3.5
     kills = stops = 0
     while time.monotonic() < until:
@@ -69,7 +71,7 @@ def test_three_at_once_under_kills_and_stops(lab: Lab, root: Path) -> None:
         else:
             lab.kill(workers[place])
             duties = "a" if place < 2 else "adc"
-            workers[place] = lab.start(root, duties=duties, until_seq=10**9)
+            workers[place] = lab.start(root, duties=duties, until_seq=10**9, per_s=400)
             kills += 1
     for pid in workers:
         lab.kill(pid)
