@@ -99,6 +99,10 @@ def _recompute(
     mode = (origin_of(moments, symbols[0]) or ("", ""))[1]
     tables: dict[str, list[pa.Table]] = {symbol: [] for symbol in symbols}
     lane = _lane(paths, moments, own, symbols, date)
+    first = lane.position[1] + 1 if lane.position else 1
+    if retired := moments.retired(first, _nodes(chain, date)[-1].last):
+        gone = f"the events of {retired[0]} were let go"
+        raise NotRecordedError(", ".join(symbols), date.isoformat(), gone)
     for rows in _batches(_rows(_seconds(paths, chain, lane, date, calendar), convention)):
         for symbol in symbols:
             ours = [row for row in rows if row.symbol == symbol]

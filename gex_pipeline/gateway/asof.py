@@ -70,9 +70,10 @@ def image_of(paths: LakePaths, symbol: str, ts_ns: int) -> Image:
     for attempt in range(_ATTEMPTS):
         try:
             return _image_of(paths, symbol, ts_ns)
-        except FileNotFoundError:
+        except FileNotFoundError as error:
             if attempt == _ATTEMPTS - 1:
-                raise
+                gone = f"the file {error.filename or error} that it names is gone"
+                raise NotRecordedError(symbol, _told(ts_ns), gone) from error
     raise AssertionError("the last attempt returns or raises")
 
 
@@ -89,6 +90,8 @@ def _image_of(paths: LakePaths, symbol: str, ts_ns: int) -> Image:
         if second_ns <= recorded_ns:
             break
         second_ns = asof_ns(recorded_ns, symbol)
+    if retired := moments.retired(known.seq + 1, prefix.next_seq):
+        raise NotRecordedError(symbol, _told(ts_ns), f"the events of {retired[0]} were let go")
     underlying = _underlying(moments, known, symbol)
     stretch = _stretch(moments, known, underlying.day or trading_date(second_ns), prefix)
     image = image_at(underlying, stretch, second_ns)

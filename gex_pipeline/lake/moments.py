@@ -4,6 +4,7 @@ A second stands on the events before the tape's first one that was received late
 exposure/lane.py). Where that is, the heartbeats around it tell roughly, the rows between exactly.
 """
 
+import datetime
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -90,6 +91,11 @@ class Moments:
             for gap in node.gaps
             if gap.first > after_seq and gap.last <= through_seq
         ]
+
+    def retired(self, first_seq: int, last_seq: int) -> list[datetime.date]:
+        """Return the dates between two numbers whose rows were let go."""
+        nodes = self._nodes(first_seq, last_seq)
+        return [node.date for node in nodes if isinstance(node, Manifest) and node.retired]
 
     def next_place(self, seq: int) -> tuple[int, int] | None:
         """Return number and receipt of the first event at or behind a number."""

@@ -22,26 +22,23 @@ from gex_pipeline_tests.gateway.recording import (
     engine_events,
     live_seconds,
 )
-from gex_pipeline_tests.synthetic import ASOF_NS, DAY, synthetic_chain
+from gex_pipeline_tests.synthetic import DAY, synthetic_chain
 
 CHAIN = synthetic_chain(300, 3)
 NDX = synthetic_chain(200, 2, spot=20_000.0, symbol="NDX", seed=2)
 NEXT = sessions.next_trading_day(DAY)
 OPEN_NS = sessions.regular_open_ns(NEXT)
+CLOSE_NS = sessions.quote_close_ns(DAY, late=True)
+FIRST_NS = CLOSE_NS - 9 * S
 OTHER = Convention(floor_minutes=1.0)
 
 
 def two_days() -> tuple[Event, ...]:
-    """Return the first minute of a session, its close, and some seconds of the next one."""
-    close = sessions.quote_close_ns(DAY, late=True)
-    events: list[Event] = [*told(NDX)[:-1], *told(CHAIN)]
-    starts = [*(ASOF_NS + at * S for at in range(1, 9)), close - S, close, close + S]
-    for start in [*starts, *(OPEN_NS + at * S for at in range(4))]:
-        events += [
-            quote_of(CHAIN, start % 97, start + 5, streamed=True),
-            *spot_of(CHAIN, start + 9),
-        ]
-        events.append(beat(start + 20))
+    """Return the last seconds of a session and the first ones of the next."""
+    events: list[Event] = [*told(NDX, FIRST_NS)[:-1], *told(CHAIN, FIRST_NS)]
+    for start in (*range(FIRST_NS, CLOSE_NS + 2 * S, S), *range(OPEN_NS, OPEN_NS + 4 * S, S)):
+        events.append(quote_of(CHAIN, start // S % 97, start + 5, streamed=True))
+        events += [*spot_of(CHAIN, start + 9), beat(start + 20)]
     return numbered(events)
 
 
@@ -110,7 +107,7 @@ def test_a_row_that_differs_is_named(tmp_path: Path) -> None:
     (done,) = recompute(LakePaths(tmp_path), DAY)
 
     assert (done.different, done.unrecorded) == (1, 0)
-    assert done.first_different == f"SPX all {ASOF_NS}: confidence"
+    assert done.first_different == f"SPX all {FIRST_NS}: confidence"
 
 
 def test_a_date_without_quotes_is_refused(recorded: LakePaths) -> None:

@@ -19,6 +19,7 @@ from gex_pipeline.gateway.asof import figures_at, image_of
 from gex_pipeline.lake.days import compact, days_of
 from gex_pipeline.lake.parts import read_chain
 from gex_pipeline.lake.paths import LakePaths
+from gex_pipeline.lake.retention import retire
 from gex_pipeline.market import sessions
 from gex_pipeline.market.events import (
     BookUpdate,
@@ -167,6 +168,23 @@ def test_a_finished_day_answers_as_its_parts_did(lake: LakePaths, live: list[Sec
             compact(lake, day)
     for image in before:
         assert_same(image_of(lake, image.symbol, live[50].ts_ns), image)
+
+
+def test_what_retention_let_go_is_not_guessed(tmp_path: Path, live: list[Second]) -> None:
+    """A moment whose events are gone is refused, though the image from before is still there."""
+    lake = LakePaths(tmp_path)
+    later = numbered([*session(3), beat(NEXT_OPEN - S), beat(NEXT_OPEN + S)])
+    archive(tmp_path, FEED, later)
+    archive_engine(tmp_path, engine_events(live[:1]))
+    (day, _) = days_of(read_chain(lake, FEED))
+    compact(lake, day)
+    assert image_of(lake, "SPX", live[1].ts_ns).contracts
+    retire(lake, DAY + datetime.timedelta(1))
+
+    with pytest.raises(NotRecordedError, match="it holds 2025-06-03"):
+        image_of(lake, "SPX", live[1].ts_ns)
+    with pytest.raises(NotRecordedError, match=f"the events of {DAY} were let go"):
+        image_of(lake, "SPX", NEXT_OPEN)
 
 
 # --- any tape ---------------------------------------------------------------------------------
