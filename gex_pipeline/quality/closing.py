@@ -41,8 +41,8 @@ class Unsettled(msgspec.Struct, frozen=True, kw_only=True):
     """Seq of the gap that the next owner wrote; None: the newest owner."""
     from_ns: int
     """Time of the last settlement; of the first event, if there was none."""
-    newest_ns: int
-    """Time of the newest of the events."""
+    minutes: int
+    """Of receipt, of the events."""
     to_ns: int | None
     """Time of that gap."""
     events: dict[str, int]
@@ -151,16 +151,16 @@ def _capture(
 
 
 def _late(day: TapeDay) -> Iterator[Break]:
-    """Yield the stretches in which an owner wrote for over a minute and settled nothing."""
+    """Yield the stretches in which an owner settled nothing although a minute had ended."""
     for each in day.unsettled:
-        if each.events and each.newest_ns - each.from_ns > MINUTE_NS:
+        if each.minutes > 1:
             yield Break(
                 stage="socket",
                 tape=day.tape,
                 minute_ns=each.from_ns - each.from_ns % MINUTE_NS,
                 by=sum(each.events.values()),
                 first_seq=each.after_seq + 1,
-                words="events for over a minute and no count of them",
+                words=f"events of {each.minutes} minutes and no count of them",
             )
 
 

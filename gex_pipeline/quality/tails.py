@@ -28,16 +28,14 @@ class Tail:
         self.after = after
         self.before: Mark | None = None
         self.rows: Counter[Cell] = Counter()
-        self.newest_ns = 0
 
     def holds(self, seq: int) -> bool:
         """Whether an event of that number is of this tail."""
         return self.after.seq < seq and (self.before is None or seq < self.before.seq)
 
     def add(self, table: str, ts_ns: int, count: int = 1) -> None:
-        """Count rows of one minute, the newest of them received then."""
+        """Count rows of the minute of that time."""
         self.rows[ts_ns - ts_ns % MINUTE_NS, table] += count
-        self.newest_ns = max(self.newest_ns, ts_ns)
 
     def told(self, first_ns: int) -> Unsettled:
         """Return what the report says; `first_ns` is the time of the day's first event."""
@@ -48,7 +46,7 @@ class Tail:
             after_seq=self.after.seq,
             before_seq=self.before.seq if self.before else None,
             from_ns=self.after.ts_ns if self.after.seq else first_ns - 1,
-            newest_ns=self.newest_ns,
+            minutes=len({minute_ns for minute_ns, _ in self.rows}),
             to_ns=self.before.ts_ns if self.before else None,
             events=dict(events),
         )

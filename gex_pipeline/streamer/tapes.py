@@ -47,13 +47,11 @@ class Tape:
         self._waiting: list[Event] = []
         self._day = datetime.date.min
         self._minute = -1
-        self._newest_ns = 0
         self._settled = -1
 
     def put(self, event: Event) -> None:
         """Take an event; a full frame, or what is of the minute before, is spooled first."""
         self._turn(event.ts_recv_ns)
-        self._newest_ns = event.ts_recv_ns
         self._waiting.append(event)
         if len(self._waiting) >= MAX_EVENTS:
             self.flush()
@@ -106,17 +104,16 @@ class Tape:
         return max(stamps)
 
     def _turn(self, ts_ns: int) -> None:
-        """Begin a minute; a new date leaves the counts of the old one on the old one."""
+        """Begin a minute: the counts of those before stand behind their events, on their date."""
         minute = ts_ns // _MINUTE_NS
         if minute == self._minute:
             return
         self.flush()
-        self._minute, day = minute, session_date(ts_ns, self.calendar)
-        if day != self._day:
-            left = self.ledger.settle(self._newest_ns, before_ns=minute * _MINUTE_NS)
-            if left:
-                self.spool.append(left, self._day)
-            self._day = day
+        over_ns = (self._minute + 1) * _MINUTE_NS - 1
+        counts = self.ledger.settle(max(over_ns, 0), before_ns=minute * _MINUTE_NS)
+        if counts:
+            self.spool.append(counts, self._day)
+        self._minute, self._day = minute, session_date(ts_ns, self.calendar)
 
     def _one_by_one(self, events: list[Event]) -> None:
         """Spool the events that can be, when one of a frame cannot."""

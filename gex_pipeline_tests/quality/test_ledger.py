@@ -138,10 +138,11 @@ def test_a_killed_owner_leaves_a_tail() -> None:
 
 
 def test_an_owner_that_counts_no_more_does_not_close() -> None:
-    """Events for over a minute behind the last settlement."""
+    """Events of two minutes behind the last settlement."""
     tails = Tails()
     tails.settled(Mark(10, NOON_NS))
-    tails.open.add("trades", NOON_NS + MINUTE_NS + 1, 7)
+    tails.open.add("trades", NOON_NS + 1, 3)
+    tails.open.add("quotes", NOON_NS + MINUTE_NS + 1, 4)
 
     found, _ = breaks_of(day(unsettled=[tails.open.told(0)]), None, [])
 

@@ -50,7 +50,7 @@ def spool(tmp_path: Path) -> Iterator[Spool]:
 def test_a_frame_is_full_or_of_one_minute_and_date(spool: Spool) -> None:
     """256 events make a frame; 17:00 New York starts another, dated Monday.
 
-    The two minutes that the ledger has counted until then stay on their date.
+    Behind each minute that ends stands the ledger's count of it, on its own date.
     """
     tape = Tape(spool, "index")
     roll_ns = et_ns(DAY, 17)
@@ -63,7 +63,8 @@ def test_a_frame_is_full_or_of_one_minute_and_date(spool: Spool) -> None:
         (256, DAY),
         (44, DAY),
         (1, DAY),
-        (2, DAY),
+        (1, DAY),
+        (1, DAY),
         (1, datetime.date(2026, 11, 23)),
     ]
 
