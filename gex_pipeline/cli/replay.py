@@ -28,11 +28,11 @@ from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.market.sessions import NEW_YORK, SECOND_NS
 from gex_pipeline.market.symbology import to_canonical
 from gex_pipeline.replay.captured import CaptureSource
-from gex_pipeline.replay.generation import remove
-from gex_pipeline.replay.moment import moment_ns
+from gex_pipeline.replay.namespace import remove
 from gex_pipeline.replay.plan import Plan
-from gex_pipeline.replay.session import Session, speed_of
+from gex_pipeline.replay.session import Session
 from gex_pipeline.replay.source import LakeSource, Source
+from gex_pipeline.replay.words import moment_ns, speed_of
 from gex_pipeline.settings import Origin, Settings, origin_of
 
 LINE_EVERY_S: Final = 10.0

@@ -123,5 +123,5 @@ def _texts(texts: Any, missing: Bools | None) -> _Cells:
     used = np.concatenate((np.ones((sizes.size, 2), dtype=bool), inside), axis=1)
     if missing is not None:
         data[missing, 0] = _NIL
-        used[missing, 1] = False
+        used[missing, 1:] = False  # Arrow may keep letters behind a missing text
     return _Cells(data, None if used.all() else used)

@@ -6,13 +6,15 @@ A seek back ends it and begins another: the tape cannot be unread.
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import redis
 
 from gex_pipeline.hot.frame import Position
 from gex_pipeline.hot.keys import Keys
 from gex_pipeline.hot.session import SESSION_TTL_S
+from gex_pipeline.replay.beside import Beside
+from gex_pipeline.replay.namespace import clear
 from gex_pipeline.replay.plan import Plan, Start, Track
 from gex_pipeline.replay.source import Source
 from gex_pipeline.replay.tape import Batch
@@ -29,8 +31,6 @@ OWN_KEPT: Final = 2_000
 TRIM_EVERY_S: Final = 0.25
 MEMORY_EVERY_S: Final = 1.0
 TIDY_EVERY_S: Final = 60.0
-_DATA: Final = ("tape", "last", "ticks", "options", "depth", "chain", "gex", "gexring")
-"""First words of the keys that a generation fills."""
 
 
 class Progress(Protocol):
@@ -104,7 +104,7 @@ class Generation:
         self._tapes = source.open(tracks, start, end_ns)
         self._computed = [track.tape for track in tracks if track.symbols]
         self._engine = compute(self.engine_ns)
-        self._thread = _Beside(self._engine.run)
+        self._thread = Beside(self._engine.run)
 
     def feed(self, horizon_ns: int, *, quietly: bool, lag_ns: int | None) -> bool:
         """Write what is due up to a moment, as far as there is room; return whether it moved.
@@ -234,65 +234,6 @@ class Generation:
             return False
         self._due_s[what] = now_s + every_s
         return True
-
-
-class _Beside:
-    """A thread whose failure is raised in the one that looks after it."""
-
-    def __init__(self, work: Callable[[threading.Event], None]) -> None:
-        self._stop = threading.Event()
-        self._failure: BaseException | None = None
-        self._work = work
-        self._thread = threading.Thread(target=self._run, name="engine")
-        self._thread.start()
-
-    def check(self) -> None:
-        """Raise what ended the thread."""
-        if self._failure is not None:
-            raise self._failure
-
-    def end(self) -> None:
-        """End the thread."""
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        try:
-            self._work(self._stop)
-        except BaseException as error:  # noqa: BLE001 # raised again in `check`
-            self._failure = error
-
-
-def clear(store: redis.Redis, keys: Keys) -> None:
-    """Take out all that a generation filled; who follows a figure hears that it is gone."""
-    found = [key for word in _DATA for key in _keys(store, f"{keys.prefix}{word}:*")]
-    with store.pipeline(transaction=False) as pipe:
-        for key in found:
-            pipe.delete(key)
-            if key.startswith(f"{keys.prefix}gex:".encode()):
-                pipe.publish(key.decode(), b"")
-        pipe.execute()
-
-
-def remove(store: redis.Redis, keys: Keys) -> None:
-    """Take out the whole namespace."""
-    clear(store, keys)
-    with store.pipeline(transaction=False) as pipe:
-        for key in _keys(store, f"{keys.prefix}*"):
-            pipe.delete(key)
-        pipe.execute()
-
-
-def let_expire(store: redis.Redis, keys: Keys) -> None:
-    """Have every key of the namespace end a day from now."""
-    with store.pipeline(transaction=False) as pipe:
-        for key in _keys(store, f"{keys.prefix}*"):
-            pipe.expire(key, SESSION_TTL_S)
-        pipe.execute()
-
-
-def _keys(store: redis.Redis, pattern: str) -> list[Any]:
-    return list(store.scan_iter(match=pattern, count=1_000))
 
 
 def _behind(read: Position | None, written: Position | None) -> bool:

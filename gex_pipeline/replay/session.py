@@ -5,6 +5,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import redis
@@ -17,11 +18,12 @@ from gex_pipeline.hot.keys import DAY_S, Keys
 from gex_pipeline.hot.lease import Lease, Status
 from gex_pipeline.hot.session import SERVICE, SessionInfo, State, write_session
 from gex_pipeline.market.sessions import SECOND_NS
-from gex_pipeline.replay.generation import Compute, Generation, clear, let_expire, remove
-from gex_pipeline.replay.moment import sought_ns
+from gex_pipeline.replay.generation import Compute, Generation
+from gex_pipeline.replay.namespace import begin_anew, let_expire
 from gex_pipeline.replay.plan import Plan
 from gex_pipeline.replay.playhead import Playhead
 from gex_pipeline.replay.source import Source
+from gex_pipeline.replay.words import seconds_of, sought_ns, speed_of
 
 TURN_S: Final = 0.02
 LISTEN_EVERY_S: Final = 0.05
@@ -87,7 +89,7 @@ class Session:
         """
         if self._lease.acquire() is None:
             raise SessionHeldError(self._plan.session)
-        remove_all_but_lease(self._store, self._keys)
+        begin_anew(self._store, self._keys)
         try:
             self._begin(self._head.market_ns)
             self._play(stop)
@@ -173,12 +175,10 @@ class Session:
         if self._generation is not None:
             self._generation.close()
         self._head.end(state, time.monotonic_ns())
-        try:
+        with suppress(*UNREACHABLE):  # the namespace goes by itself: every key has its time to live
             self._say(_told(error))
             self._lease.release()
             let_expire(self._store, self._keys)
-        except UNREACHABLE:  # the namespace goes by itself: every key has its time to live
-            pass
 
     # --- what it is told --------------------------------------------------------------------------
 
@@ -201,7 +201,7 @@ class Session:
             case "resume":
                 head.resume(mono_ns)
             case "step":
-                head.step(_number(arg or "1", 1, 3_600), mono_ns)
+                head.step(seconds_of(arg or "1"), mono_ns)
             case "speed":
                 head.set_speed(speed_of(arg), mono_ns)
             case "seek":
@@ -288,36 +288,3 @@ def _told(error: BaseException | None) -> str | None:
 
 
 _SHORT: Final = "The hot store's memory is short: the replay waits until it is below 80%."
-
-
-def speed_of(text: str) -> float | None:
-    """Return a speed in market seconds a second; None is as fast as it goes.
-
-    Raises:
-        SessionError: it is none.
-    """
-    if text == "max":
-        return None
-    try:
-        speed = float(text)
-    except ValueError:
-        speed = 0.0
-    if not 0 < speed < float("inf"):
-        raise SessionError(f"{text!r} is no speed.", "Give 1, 10, another number above 0, or max.")
-    return speed
-
-
-def remove_all_but_lease(store: redis.Redis, keys: Keys) -> None:
-    """Take out what an earlier replay of this id left; the lease is ours."""
-    clear(store, keys)
-    store.delete(keys.session(), keys.clock(), keys.status("engine"), keys.control(SERVICE))
-    store.expire(keys.fence(SERVICE), DAY_S)
-
-
-def _number(text: str, least: int, most: int) -> int:
-    if not text.isdigit() or not least <= int(text) <= most:
-        raise SessionError(f"{text!r} is no number of seconds.", f"Give {least} to {most}.")
-    return int(text)
-
-
-__all__ = ["Session", "remove", "speed_of"]

@@ -23,7 +23,8 @@ from gex_pipeline.market.arrays import Bools
 from gex_pipeline.market.sessions import SECOND_NS
 from gex_pipeline.market.symbology import calendar_of
 from gex_pipeline.market.tables import HEARTBEATS, OPTION_QUOTES, QUOTES, TRADES, Table
-from gex_pipeline.replay.generation import Generation, remove
+from gex_pipeline.replay.generation import Generation
+from gex_pipeline.replay.namespace import remove
 from gex_pipeline.replay.plan import Plan, find_start, tracks
 from gex_pipeline.replay.source import LakeSource
 from gex_pipeline_tests.bench.frame import Bench, Op, held, machine

@@ -10,6 +10,7 @@ from gex_pipeline.hot.clockstore import read_clock
 from gex_pipeline.hot.connect import connect
 from gex_pipeline.hot.session import SERVICE
 from gex_pipeline.replay import generation
+from gex_pipeline.replay.write import Writer
 from gex_pipeline_tests.engine.builders import numbered
 from gex_pipeline_tests.engine.conftest import wait_until
 from gex_pipeline_tests.replay.conftest import Recording
@@ -154,6 +155,23 @@ def test_seek_back_and_forward(recording: Recording) -> None:
     mine = by_figure(one.tape("gex.index"))
     assert all(live[key] == row for key, row in mine.items())
     assert {key for key in live if key[3] > START_NS + 60 * S} <= set(mine)
+
+
+def test_a_hot_store_without_room_is_waited_for(
+    recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Above 80% of its memory nothing is written, and that is said; below, it goes on."""
+    share = [0.9]
+    monkeypatch.setattr(Writer, "memory_share", lambda _: share[0])
+    monkeypatch.setattr(generation, "MEMORY_EVERY_S", 0.05)
+    one = replayed(recording, "room", end_ns=START_NS + 20 * S)
+    with one.running():
+        wait_until(lambda: one.info.problem)
+        assert "memory is short" in str(one.info.problem)
+        assert one.info.events == 0
+        share[0] = 0.5
+        wait_until(lambda: one.info.state == "ended")
+    assert seconds(one.tape("gex.index"))[-1] == START_NS + 20 * S
 
 
 def test_an_id_that_runs_is_refused_and_one_that_ended_begins_anew(recording: Recording) -> None:

@@ -1,4 +1,4 @@
-"""Moments of a replay as people write them."""
+"""What people say to a replay: moments, speeds, seconds."""
 
 import datetime
 from typing import Final
@@ -6,6 +6,7 @@ from typing import Final
 from gex_pipeline.errors import SessionError
 from gex_pipeline.market.sessions import NEW_YORK, SECOND_NS
 
+MOST_STEPS: Final = 3_600
 _HOW: Final = "Write 10:30, 10:30:05 or 2026-11-20T10:30, New York time; +30 and -30 are seconds."
 
 
@@ -55,3 +56,31 @@ def sought_ns(text: str, day: datetime.date, span: tuple[int, int], now_ns: int)
 def _told(ts_ns: int) -> str:
     moment = datetime.datetime.fromtimestamp(ts_ns / SECOND_NS, NEW_YORK)
     return f"{moment:%Y-%m-%d %H:%M:%S} New York"
+
+
+def speed_of(text: str) -> float | None:
+    """Return a speed in market seconds a second; None is as fast as it goes.
+
+    Raises:
+        SessionError: it is none.
+    """
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < float("inf"):
+        raise SessionError(f"{text!r} is no speed.", "Give 1, 10, another number above 0, or max.")
+    return speed
+
+
+def seconds_of(text: str) -> int:
+    """Return a number of market seconds to step.
+
+    Raises:
+        SessionError: it is none.
+    """
+    if not text.isdigit() or not 1 <= int(text) <= MOST_STEPS:
+        raise SessionError(f"{text!r} is no number of seconds.", f"Give 1 to {MOST_STEPS}.")
+    return int(text)
