@@ -31,8 +31,8 @@ _Node = Part | Manifest
 
 
 def read_committed(holding: Holding, paths: LakePaths, chain: Chain, date: datetime.date) -> None:
-    """Count what the chain holds of the date."""
-    nodes = [node for node in chain.nodes if node.date == date]
+    """Count what the chain holds of the date; what retention let go is held no more."""
+    nodes = [node for node in chain.nodes if node.date == date and not _is_retired(node)]
     for node in nodes:
         holding.stage = _stage(node)
         holding.note_seqs(node.first, node.last, node.epoch)
@@ -43,6 +43,10 @@ def read_committed(holding: Holding, paths: LakePaths, chain: Chain, date: datet
         holding.doubtful += [
             _between(holding, paths, chain, (gap.first, gap.last)) for gap in node.gaps
         ]
+
+
+def _is_retired(node: _Node) -> bool:
+    return isinstance(node, Manifest) and bool(node.retired)
 
 
 def _stage(node: _Node) -> Stage:

@@ -104,7 +104,7 @@ def _finished(paths: LakePaths) -> dict[datetime.date, str]:
     for calendar in _CALENDARS:
         for node in read_chain(paths, f"{SOURCE}.{calendar}").nodes:
             ends[node.date][node.tape] = node.last
-            if isinstance(node, Manifest):
+            if isinstance(node, Manifest) and not node.retired:
                 finished.add(node.date)
     return {
         date: " ".join(f"{tape}:{last}" for tape, last in ends[date].items()) for date in finished

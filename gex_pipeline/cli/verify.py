@@ -55,7 +55,10 @@ def verify_date(ctx: click.Context, *, date: datetime.datetime | None, as_json: 
             raise InputError(f"Nothing is held in {origin.root}. Start everything: gex up")
         report = verify(places, day)
     if not report.tapes:
-        raise InputError(f"Nothing of {day} is held in {origin.root}. Name another --date.")
+        raise InputError(
+            f"Nothing of {day} is held in {origin.root}: never recorded, or let go by retention."
+            " Name another --date."
+        )
     if as_json:
         fields = {"mode": origin.mode} | msgspec.structs.asdict(report)
         click.echo(msgspec.json.encode(fields).decode())

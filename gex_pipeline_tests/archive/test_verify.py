@@ -18,7 +18,7 @@ from gex_pipeline.cli import gex
 from gex_pipeline.feeds.capture import capture_files, encode_block, read_capture, read_file
 from gex_pipeline.hot.frame import decode_frame, encode_frame
 from gex_pipeline.hot.segment import list_segments, scan, spool_frames
-from gex_pipeline.lake.parts import PART_FILE, Part, read_chain
+from gex_pipeline.lake.parts import PART_FILE, Manifest, Part, read_chain
 from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.market.events import Event, Gap, LedgerCount, Trade
 from gex_pipeline_tests.archive.conftest import Recording
@@ -317,3 +317,17 @@ def test_a_file_that_cannot_be_read_is_named(root: Path, table: str) -> None:
     assert any(each.table == table and path.name in each.words for each in report.breaks)
     assert any(each.first_seq is not None for each in report.breaks)
     assert {tape.tape for tape in report.tapes} == {"schwab.cme", "schwab.equity", "schwab.index"}
+
+
+def test_what_retention_let_go_is_held_no_more(recording: Recording, tmp_path: Path) -> None:
+    """A tape without its day files is left out; the others close."""
+    root = Path(shutil.copytree(recording.finished, tmp_path / "sim"))
+    note = next((root / "lake" / "_days" / "schwab.cme").glob("*.json"))
+    manifest = msgspec.json.decode(note.read_bytes(), type=Manifest)
+    gone = msgspec.structs.replace(manifest, files=(), retired=manifest.files)
+    note.write_bytes(msgspec.json.encode(gone))
+
+    report = verified(root)
+
+    assert report.closes
+    assert {tape.tape for tape in report.tapes} == {"schwab.equity", "schwab.index"}
