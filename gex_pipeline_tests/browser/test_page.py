@@ -51,6 +51,18 @@ def test_live_figures(page: Any, store: redis.Redis) -> None:
     shown(page, "#spot", "6,010.00")
 
 
+def test_figures_over_a_gap_say_so(page: Any, store: redis.Redis) -> None:
+    """How much of the feed was lost, and why, stands with the confidence, until it is made up."""
+    state(page, "live")
+    assert "lost" not in text(page, "#reasons")
+
+    data = live_bytes(snapshots()["all"], gap_s=41.2, gap_causes=["disconnect", "restart"])
+    store.publish(KEYS.gex("SPX", "all"), data)
+    shown(page, "#reasons", "42 s of the feed lost (disconnect, restart)")
+    publish(store)
+    page.wait_for_function("() => !document.querySelector('#reasons').innerText.includes('lost')")
+
+
 def test_choices(page: Any) -> None:
     """Scope, weight and side redraw the bars; the strikes can be walked by keys."""
     state(page, "live")
@@ -136,7 +148,8 @@ def test_names_for_those_who_do_not_see(page: Any) -> None:
 
     unnamed = page.evaluate(
         "[...document.querySelectorAll('input, select, button')]"
-        ".filter(e => !e.labels?.length && !e.ariaLabel).map(e => e.outerHTML)"
+        ".filter(e => !e.labels?.length && !e.ariaLabel && !(e.tagName === 'BUTTON' && e.textContent))"
+        ".map(e => e.outerHTML)"
     )
     assert unnamed == []
     assert "zero gamma" in page.get_attribute("#bars", "aria-label")

@@ -36,8 +36,8 @@ def snapshots(spot: float = 6000.0) -> dict[str, GexSnapshot]:
     return fold(clean_chain(synthetic_chain(3000, 10, spot=spot)), SCOPES)
 
 
-def live_bytes(snapshot: GexSnapshot, ts_recv_ns: int = ASOF_NS) -> bytes:
-    """Return a snapshot as the engine publishes it."""
+def live_bytes(snapshot: GexSnapshot, ts_recv_ns: int = ASOF_NS, **other: Any) -> bytes:
+    """Return a snapshot as the engine publishes it, with other values in some fields."""
     live = {
         "tapes": {"schwab.index": "1-4242"},
         "ts_recv_ns": ts_recv_ns,
@@ -45,7 +45,7 @@ def live_bytes(snapshot: GexSnapshot, ts_recv_ns: int = ASOF_NS) -> bytes:
         "source": "simulator",
         "gap_s": 0.0,
         "gap_causes": [],
-    }
+    } | other
     return msgspec.json.encode({**msgspec.to_builtins(snapshot), **live})
 
 

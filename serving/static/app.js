@@ -189,6 +189,7 @@ function renderConfidence(s) {
   const rows = reasons.length ? reasons : [];
   const items = rows.map((name) => element('li', '', [element('b', percent(factors[name], 0)), ` ${FACTORS[name] ?? name}`]));
   if (!items.length && s.coverage) items.push(element('li', 'Nothing lowers it much.'));
+  if (s.gap_s > 0) items.unshift(element('li', '', [element('b', `${Math.ceil(s.gap_s)} s`), ` of the feed lost (${s.gap_causes.join(', ')}) and not made up for yet by a whole chain`]));
   $('reasons').replaceChildren(...items);
 }
 
