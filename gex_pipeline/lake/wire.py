@@ -79,6 +79,9 @@ def _used(cell: _Cells) -> Bools:
 
 def _column(series: pl.Series) -> Callable[[slice], _Cells]:
     """Return what gives the cells of some rows of a column."""
+    if series.null_count() == len(series):
+        nothing = np.full((len(series), 1), _NIL, dtype=np.uint8)
+        return lambda rows: _Cells(nothing[rows], None)
     missing = series.is_null().to_numpy() if series.null_count() else None
     if series.dtype == pl.String:
         texts: Any = series.to_arrow().cast(pa.large_string())
