@@ -36,7 +36,7 @@ from gex_pipeline.market.codec import encode_json
 from gex_pipeline.market.events import Event
 from gex_pipeline_tests.bench.frame import Bench, Op, best_half, held, machine
 from gex_pipeline_tests.bench.market import SHARES, market
-from gex_pipeline_tests.bench.tape_reader import read_tape
+from gex_pipeline_tests.bench.tape_reader import GIVE_UP, read_tape
 
 TAPE: Final = "bench.index"
 KEYS: Final = Keys("bench:")
@@ -47,6 +47,7 @@ LOAD_PER_S: Final = 20_000
 LOAD_S: Final = 15.0
 OFFERED_PER_S: Final = 270_000
 SUSTAINED_S: Final = 60.0
+PROJECTED_S: Final = 10.0
 OUTAGE_S: Final = 100.0
 ENTRIES: Final = 100_000
 DAY_EVENTS: Final = 400_000
@@ -69,9 +70,11 @@ PEERS: Final = {
     + ": prices that walk on ticks, sizes, volatilities and greeks that move",
     "spool": f"{LOAD_PER_S:,} events a second, flushed each {_FLUSH_S * 1000:.0f} ms, fsync each"
     " 50 ms: CPU of append, from events just made, and of the spool's own thread",
-    "sustained": f"{SUSTAINED_S:.0f} s of {OFFERED_PER_S:,} events a second offered: spool, sender"
-    " with last:, ticks:, options: and messages, server, and a process that reads the tape and"
-    f" sees that no seq is missing; {MEMORY_MB} MB of server memory, trimmed behind the reader",
+    "sustained": f"{SUSTAINED_S:.0f} s of {OFFERED_PER_S:,} events a second offered: spool, sender,"
+    " server, and a process that reads the tape and sees that no seq is missing;"
+    f" {MEMORY_MB} MB of server memory, trimmed behind the reader",
+    "projected": f"the same for {PROJECTED_S:.0f} s with last:, ticks:, options: and messages: no"
+    " limit is set for it; a live feed brings a twentieth of it",
     "catch_up": f"the server comes back after {OUTAGE_S:.0f} s at {LOAD_PER_S:,} a second: the"
     " backlog by wall time, all keys up to date, messages older than 10 s counted instead of sent",
     "json": "one JSON object and a line end an event, against the day files of the same"
@@ -93,6 +96,13 @@ def run(rounds: int) -> Bench:
             figures |= disk(root / "day", store)
             store.flushall()
             figures |= sustained(root / "sustained", pool, store, SUSTAINED_S * share)
+            store.flushall()
+            beside = sustained(root / "beside", pool, store, PROJECTED_S * share, publish=True)
+            figures |= {
+                "projected_events_per_s": beside["sustained_events_per_s"],
+                "projected_lost": beside["lost"],
+                "projection_errors": beside["projection_errors"],
+            }
             store.flushall()
             figures |= catch_up(root / "outage", store, OUTAGE_S * share)
     return Bench(
@@ -211,9 +221,17 @@ def disk(root: Path, store: redis.Redis) -> dict[str, float]:
 
 
 def sustained(
-    folder: Path, pool: Sequence[Event], store: redis.Redis, seconds: float
+    folder: Path,
+    pool: Sequence[Event],
+    store: redis.Redis,
+    seconds: float,
+    *,
+    publish: bool = False,
 ) -> dict[str, float]:
-    """Return the rate that a tape keeps up, and what a reader at its end did not see."""
+    """Return the rate that a tape keeps up, and what a reader at its end did not see.
+
+    With `publish` all that is derived from it goes out as well.
+    """
     url = _url(store)
     with (
         Spool.open(folder, TAPE) as spool,
@@ -223,7 +241,7 @@ def sustained(
         place = shared.Value("q", -1)
         last = shared.Value("q", -1)
         reader = others.submit(read_tape, url, KEYS.tape(TAPE), place, last)
-        sender = Sender(store, KEYS, spool, folded=_Folded(spool, place))
+        sender = Sender(store, KEYS, spool, publish=publish, folded=_Folded(spool, place))
         while place.value < 0 and not reader.done():
             time.sleep(0.05)
         rss = _Rss()
@@ -231,7 +249,10 @@ def sustained(
             start_s, cpu_s = time.monotonic(), time.process_time()
             _offer(spool, pool, seconds, rss)
             last.value = spool.last_seq
-            read, missing = _awaited(reader)
+            try:
+                read, missing = _awaited(reader)
+            finally:
+                last.value = GIVE_UP
             elapsed_s, cpu_s = time.monotonic() - start_s, time.process_time() - cpu_s
         state = sender.state()
     if state.problem:

@@ -8,6 +8,9 @@ from gex_pipeline.hot.connect import connect
 from gex_pipeline.hot.frame import position_of, read_header
 from gex_pipeline.hot.tape import FIELD
 
+GIVE_UP = -2
+"""As last seq: the reader ends wherever it is."""
+
 
 def read_tape(url: str, key: str, place: Any, last: Any) -> tuple[int, int]:
     """Read a tape by its headers until its last seq; return the events read and those missing.
@@ -18,7 +21,7 @@ def read_tape(url: str, key: str, place: Any, last: Any) -> tuple[int, int]:
     after, told_s = "0-0", 0.0
     with connect(url) as store:
         place.value = 0
-        while seq != last.value or seq == 0:
+        while last.value != GIVE_UP and (seq != last.value or seq == 0):
             found: Any = store.xread({key: after}, count=200, block=200)
             for entry_id, fields in _entries(found):
                 header = read_header(fields[FIELD])
