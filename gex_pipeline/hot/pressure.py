@@ -23,13 +23,15 @@ _REFUSALS: Final = ("OOM ", "MISCONF", "NOREPLICAS", "BUSY ", "TRYAGAIN", "CLUST
 class Pressure:
     """Looks at the server once a second, and after every two percent of its memory sent."""
 
-    def __init__(self, client: redis.Redis, make_room: Callable[[], None]) -> None:
+    def __init__(self, client: redis.Redis, make_room: Callable[[int], None]) -> None:
+        """Prepare it; `make_room` is told the server's memory in bytes."""
         self.held = False
         self._client = client
         self._make_room = make_room
         self._look_at = 0.0
         self._sent_bytes = 0
         self._check_bytes = 0
+        self._most = 0
 
     def note(self, sent_bytes: int) -> None:
         """Take note of what was sent."""
@@ -41,7 +43,7 @@ class Pressure:
         if now_s >= self._look_at or self._sent_bytes > self._check_bytes:
             self._look_at, self._sent_bytes = now_s + CHECK_S, 0
             if self._share() > TRIM_ABOVE:
-                self._make_room()
+                self._make_room(self._most)
                 self.held = self._share() > HOLD_ABOVE
             else:
                 self.held = False
@@ -49,7 +51,7 @@ class Pressure:
 
     def _share(self) -> float:
         info: Any = self._client.info("memory")
-        most = info.get("maxmemory")
+        most = self._most = int(info.get("maxmemory") or 0)
         self._check_bytes = int(most * CHECK_SHARE) if most else _NO_LIMIT
         return info["used_memory"] / most if most else 0.0
 

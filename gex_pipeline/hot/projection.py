@@ -84,6 +84,8 @@ class Projection:
         self._newest: dict[str, Newest] = {}
         self._ticking: set[str] = set()
         """Symbols whose ticks are kept."""
+        self._quoted: set[str] = set()
+        """Underlyings whose option quotes are kept."""
         self._ids: dict[str, int] = {}
         self._opened_ms = 0
         self._session_date: Any = None
@@ -142,6 +144,13 @@ class Projection:
         for name in names:
             self._client.xtrim(name, minid=f"{self._opened_ms}-0", approximate=True)
             self._fit(name, self._ticks_bytes // len(names))
+
+    def squeeze(self, most_bytes: int) -> None:
+        """Trim ticks and option quotes to so much memory in all: the store is short of it."""
+        names = [self._keys.ticks(symbol) for symbol in self._ticking]
+        names += [self._keys.options(symbol) for symbol in self._quoted]
+        for name in names:
+            self._fit(name, most_bytes // len(names))
 
     def _fit(self, name: str, share: int) -> None:
         used: Any = self._client.memory_usage(name)
@@ -252,6 +261,7 @@ class Projection:
         return [("HSET", name, *pairs), ("EXPIRE", name, MARKET_TTL_S)]
 
     def _options(self, symbol: str, quotes: Packed) -> list[Command]:
+        self._quoted.add(symbol)
         return self._appended(self._keys.options(symbol), quotes, OPTIONS_TTL_S, OPTIONS_KEPT_MS)
 
     def _appended(

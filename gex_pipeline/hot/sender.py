@@ -29,6 +29,8 @@ WAIT_S = 0.25
 """Longest wait for a frame before `stop` is looked at."""
 DRAIN_S = 2.0
 """Time that a stop gives what is spooled already."""
+SQUEEZED_SHARE = 0.1
+"""Of the server's memory, for the ticks and option quotes of one tape where memory is short."""
 TIDY_S = 60.0
 TIDY_SOON_S = 1.0
 """Between two clean-ups while the disk is nearly full."""
@@ -97,7 +99,7 @@ class Sender:
         self._tape = TapeWriter(client, self._key, spool.tape)
         self._cursor = cursor
         self._retention_days = retention_days
-        self._pressure = Pressure(client, self._trim_folded(folded))
+        self._pressure = Pressure(client, self._room_maker(folded))
         source = source or spool.tape.partition(".")[0]
         self._projection = (
             Projection(client, keys, source, option_ticks=option_ticks, ticks_mb=ticks_mb)
@@ -296,14 +298,16 @@ class Sender:
 
     # --- housekeeping -------------------------------------------------------------------------
 
-    def _trim_folded(self, folded: Callable[[], Position | None] | None) -> Callable[[], None]:
-        """Return what makes room: the tape behind its readers goes."""
+    def _room_maker(self, folded: Callable[[], Position | None] | None) -> Callable[[int], None]:
+        """Return what makes room: the tape behind its readers goes, streams beside it shrink."""
 
-        def trim_folded() -> None:
+        def make_room(memory_bytes: int) -> None:
             if folded is not None and (position := folded()) is not None:
                 self._trimmed += self.trim(position)
+            if self._projection is not None:
+                self._projection.squeeze(int(memory_bytes * SQUEEZED_SHARE))
 
-        return trim_folded
+        return make_room
 
     def _tidy(self) -> None:
         soon = self._spool.disk_is_short

@@ -122,3 +122,29 @@ def fill_until(spool: Spool, reached: object) -> None:
         if number % 20 == 0:
             eventually(lambda: bool(reached()), 0.02)
     raise AssertionError("the mark was not reached")
+
+
+@pytest.mark.timeout(180)
+def test_what_stands_beside_the_tape_does_not_hold_it(
+    own_server: EmbeddedServer, keys: Keys, tmp_path: Path
+) -> None:
+    """Five minutes of option quotes that outgrow a small server shrink; the tape goes on."""
+    most = 16 * 2**20
+    with (
+        connect(own_server.url) as client,
+        Spool.open(tmp_path / "spool", TAPE) as spool,
+    ):
+        client.config_set("maxmemory", str(most))
+        engine = Engine(client, keys)
+        sender = Sender(client, keys, spool, folded=lambda: engine.position)
+        with running(sender) as errors, engine.folding():
+            for first in range(0, 300_000, 250):
+                quotes = [option(number, NOW_NS - first) for number in range(first, first + 250)]
+                spool.append(quotes, MONDAY)
+            assert eventually(lambda: sender.state().unsent == 0, 60)
+            assert eventually(lambda: engine.position == spool.position, 60)
+        kept = int(client.memory_usage(keys.options("SPX")) or 0)
+
+    assert errors == []
+    assert exactly_once(engine.seen, spool.last_seq) == ""
+    assert 0 < kept < most // 2
