@@ -106,10 +106,10 @@ class Stage:
 
 
 @contextmanager
-def staged(folder: Path) -> Iterator[Stage]:
+def staged(folder: Path, memory_mb: int = 128) -> Iterator[Stage]:
     """Yield a stage with its hot store; nothing of it is left afterwards."""
     server = EmbeddedServer()
-    stage = Stage(folder, server.start(folder / "data" / "sim", _free_port(), 128))
+    stage = Stage(folder, server.start(folder / "data" / "sim", _free_port(), memory_mb))
     try:
         yield stage
     finally:
