@@ -54,7 +54,8 @@ def test_the_published_figures_are_those_of_the_same_rows_in_a_file(market: Mark
     """Every scope under gex:, to 1e-9, with the tape's newest id; kept for days."""
     market.tell(told(CHAIN))
     with market.running():
-        wait_until(lambda: market.snapshot().get("tapes") == {TAPE: market.position})
+        now = {TAPE: market.position}
+        wait_until(lambda: all(market.snapshot(s).get("tapes") == now for s in PUBLISHED))
         snapshots = {scope: market.snapshot(scope) for scope in PUBLISHED}
 
     filed = fold(clean_chain(CHAIN, asof_ns=ASOF_NS), PUBLISHED)
