@@ -195,11 +195,11 @@ def _report(
 ) -> Report:
     broken.sort(key=lambda each: (STAGES.index(each.stage), each.minute_ns or 0, each.tape))
     minutes: set[int] = set()
-    for holding in held if witness else ():
-        if not _ours(holding.tape):
-            minutes |= covered_minutes(holding.day(), witness.covered)  # type: ignore[union-attr]
     capture: CaptureState = "absent"
     if witness is not None:
+        for holding in held:
+            if not _ours(holding.tape):
+                minutes |= covered_minutes(holding.day(), witness.covered)
         capture = "broken" if any(each.stage == "capture" for each in broken) else "closes"
     return Report(
         date=date,

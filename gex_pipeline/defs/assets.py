@@ -26,7 +26,7 @@ PARTS = {
         for table in EVENT_TABLES.values()
     ],
 )
-def tape_parts(context: dg.AssetExecutionContext, pipeline: Given):  # type: ignore[no-untyped-def]
+def tape_parts(context: dg.AssetExecutionContext, pipeline: Given):  # type: ignore[no-untyped-def] # it yields
     """Commit what the tapes hold beyond the lake's cursor, each event exactly once."""
     done = pipeline.archive()
     if done is None:
@@ -94,7 +94,7 @@ def day_files(context: dg.AssetExecutionContext, pipeline: Given):  # type: igno
         for name in ("gex_1m", "daily")
     ],
 )
-def derived_tables(pipeline: Given):  # type: ignore[no-untyped-def]
+def derived_tables(pipeline: Given):  # type: ignore[no-untyped-def] # as tape_parts
     """Make the tables that come from finished days, where they are missing or out of date."""
     made = pipeline.derive_days()
     for name in ("gex_1m", "daily"):

@@ -249,4 +249,4 @@ class Sessions:
 
 
 def _no_clock() -> MarketClock:
-    raise NotImplementedError("a replay's clock comes with its word")
+    raise AssertionError("a replay's clock comes with its word: its turn asks for no other")

@@ -63,7 +63,7 @@ def encode_image(image: Image) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, batch.schema, options=COMPRESSED) as writer:
         writer.write_batch(batch)
-    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
+    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return] # pyarrow is untyped
 
 
 def decode_image(data: bytes) -> Image:
@@ -108,7 +108,7 @@ def _bytes_of(column: Any) -> bytes:
     table = pa.table([column], names=["it"])
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
-    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
+    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return] # pyarrow is untyped
 
 
 def chain_positions(data: bytes) -> dict[str, tuple[int, int]]:

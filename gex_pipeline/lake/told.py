@@ -191,11 +191,11 @@ def _quotes(rows: pa.Table) -> tuple[Ints, QuoteBatch]:
 
 
 def _floats(rows: pa.Table, name: str) -> Floats:
-    return rows[name].to_numpy().astype(np.float64, copy=False)  # type: ignore[no-any-return]
+    return rows[name].to_numpy().astype(np.float64, copy=False)  # type: ignore[no-any-return] # pyarrow
 
 
 def _counts(rows: pa.Table, name: str) -> Floats:
-    return pc.fill_null(rows[name], 0).to_numpy().astype(np.float64)  # type: ignore[no-any-return]
+    return pc.fill_null(rows[name], 0).to_numpy().astype(np.float64)  # type: ignore[no-any-return] # pyarrow
 
 
 def _letters(rows: pa.Table) -> Any:

@@ -92,7 +92,7 @@ class SocketCount:
 
     def __init__(self) -> None:
         self._places: dict[str, _Places] = {}
-        self._lists = {name: msgspec.json.Decoder(list[kind]) for name, kind in _ITEMS.items()}  # type: ignore[valid-type]
+        self._lists = {name: msgspec.json.Decoder(list[kind]) for name, kind in _ITEMS.items()}  # type: ignore[valid-type] # a value
         self._ones = {name: msgspec.json.Decoder(kind) for name, kind in _ITEMS.items()}
 
     def of_block(self, service: str, content: Raw) -> Mapping[Place, int]:
