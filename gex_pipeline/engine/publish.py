@@ -10,9 +10,9 @@ from typing import Any, Final
 import msgspec
 import redis
 
-from gex_pipeline.engine import ring
 from gex_pipeline.exposure.live import Image
 from gex_pipeline.exposure.moment import PUBLISHED, LiveSnapshot
+from gex_pipeline.hot import ring
 from gex_pipeline.hot.chains import encode_image
 from gex_pipeline.hot.connect import UNREACHABLE
 from gex_pipeline.hot.keys import MARKET_TTL_S, SNAPSHOT_TTL_S, Keys

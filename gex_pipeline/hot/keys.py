@@ -55,6 +55,14 @@ class Keys(msgspec.Struct, frozen=True):
         """Stream of vectors per strike."""
         return f"{self.prefix}gexring:{{{symbol}}}"
 
+    def basis(self, symbol: str) -> str:
+        """Newest basis of an index's futures, JSON; the channel of the same name carries each."""
+        return f"{self.prefix}basis:{{{symbol}}}"
+
+    def confidence(self, symbol: str) -> str:
+        """Stream of an underlying's changes of confidence level, as they were published."""
+        return f"{self.prefix}confidence:{{{symbol}}}"
+
     def clock(self) -> str:
         """Hash of the namespace's market clock."""
         return f"{self.prefix}clock"

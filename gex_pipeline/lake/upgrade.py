@@ -24,8 +24,21 @@ class Change(msgspec.Struct, frozen=True):
     """New name to old name."""
 
 
-CHANGES: Final = (Change(2, "gex", added=("gap_s",)),)
-"""Version 2 also brought tables that version 1 did not write: heartbeats, ledger and so on."""
+_COVERAGE: Final = (
+    "streamed_share",
+    "parity_share",
+    "quote_age_s",
+    "windows",
+    "windows_complete",
+    "reasons",
+)
+CHANGES: Final = (
+    Change(2, "gex", added=("gap_s",)),
+    Change(3, "quotes", added=("contract",)),
+    *(Change(3, table, added=_COVERAGE) for table in ("gex", "gex_1m", "gex_recomputed")),
+)
+"""Version 2 also brought tables that version 1 did not write: heartbeats, ledger and so on; version
+3 level_changes and basis."""
 
 
 def stored_names(

@@ -62,6 +62,8 @@ class Quote(_Happened, frozen=True, kw_only=True, tag="quote"):
     ask: Number | None = None
     bid_size: Size | None = None
     ask_size: Size | None = None
+    contract: Symbol | None = None
+    """Of a future asked for by its root: the contract that it stands for, as the source says."""
 
 
 class OptionQuote(_Happened, frozen=True, kw_only=True, tag="option_quote"):
@@ -220,6 +222,14 @@ class GexSecond(_Happened, frozen=True, kw_only=True, tag="gex"):
     confidence_level: str | None = None
     gap_s: Number | None = None
     """Seconds of the feed that were lost and that no whole chain has made up for; 0: none."""
+    streamed_share: Number | None = None
+    parity_share: Number | None = None
+    quote_age_s: Number | None = None
+    windows: Count | None = None
+    windows_complete: Count | None = None
+    reasons: str | None = None
+    """What lowers confidence: factors below 0.8, by comma; the feed's has its cause: feed:silent.
+    """
 
 
 class GexStrikes(_Happened, frozen=True, kw_only=True, tag="gex_strikes"):
@@ -252,6 +262,55 @@ class ChainImage(_Happened, frozen=True, kw_only=True, tag="chain_image"):
     image: bytes
     """Arrow IPC (hot/chains.py)."""
     spot: Number | None = None
+
+
+class LevelChange(_Happened, frozen=True, kw_only=True, tag="level_change"):
+    """The confidence of one underlying and scope came to another level at the end of a second."""
+
+    scope: str
+    convention: str
+    level: str | None = None
+    """high, low, unusable; None: there are no figures, and so no confidence."""
+    level_before: str | None = None
+    """Of the recorded second before."""
+    confidence: Number | None = None
+    confidence_before: Number | None = None
+    reasons: str = ""
+    """What lowers confidence now, as in GexSecond."""
+    reasons_before: str = ""
+
+
+class Basis(_Happened, frozen=True, kw_only=True, tag="basis"):
+    """How far a future stood from its index at the end of a market second, `ts_recv_ns`.
+
+    `symbol` is the future's root. On the tape gex.cme; a level of the index + `basis` is a level in
+    the future's points. docs/conventions.md says how it is measured.
+    """
+
+    index: Symbol
+    positions: str
+    """JSON: tape to [epoch, seq], the last event that is in."""
+    method: Literal["live", "parity", "last"] | None = None
+    """How `basis` came about; None: there is none."""
+    basis: Number | None = None
+    """Points: future less index."""
+    reason: str | None = None
+    """Why there is none."""
+    contract: Symbol | None = None
+    """The contract that is quoted under the root."""
+    quoted: Symbol | None = None
+    """Whose quotes were taken: the root itself, or its micro, or the micro's big one."""
+    samples: Count | None = None
+    """Seconds of the last 30 in which both had a fresh price."""
+    ts_live_ns: Nanoseconds | None = None
+    """The newest second with a live basis of this contract; None: never."""
+    live: Number | None = None
+    """The live basis of that second, points."""
+    parity: Number | None = None
+    """The index's parity forward at the future's expiry less the index, points."""
+    mid: Number | None = None
+    """Of the future now, where its quote is fresh."""
+    index_price: Number | None = None
 
 
 class LedgerCount(_Happened, frozen=True, kw_only=True, tag="ledger"):
@@ -311,6 +370,8 @@ Event = (
     | GexSecond
     | GexStrikes
     | ChainImage
+    | LevelChange
+    | Basis
     | LedgerCount
     | GexbotAnswer
     | ApiUsage
@@ -327,6 +388,8 @@ KINDS: tuple[type[Event], ...] = (
     GexSecond,
     GexStrikes,
     ChainImage,
+    LevelChange,
+    Basis,
     LedgerCount,
     GexbotAnswer,
     ApiUsage,

@@ -8,10 +8,11 @@ from typing import Literal
 
 import msgspec
 
-LAKE_SCHEMA_VERSION = 2
+LAKE_SCHEMA_VERSION = 3
 """Of the columns below: each part, manifest and Parquet file says which one it was written by.
 
-1 had no tables of heartbeats, candles and chain headers; 2 keeps every event. A new column is null
+1 had no tables of heartbeats, candles and chain headers; 2 keeps every event; 3 says more of what
+confidence stands on. A new column is null
 in older files, a renamed one is read under its old name (lake/columns.py).
 """
 
@@ -114,7 +115,12 @@ TRADES = Table(
 QUOTES = Table(
     "quotes",
     "Best bids and asks of shares, funds and futures.",
-    (*_IDENTITY, _SOURCE_SEQ, *_QUOTE),
+    (
+        *_IDENTITY,
+        _SOURCE_SEQ,
+        *_QUOTE,
+        Column("contract", "utf8", "", "of a future asked for by its root: what it stands for"),
+    ),
     _BY_SYMBOL,
 )
 OPTION_QUOTES = Table(
@@ -267,6 +273,12 @@ GEX = Table(
         Column("confidence_level", "utf8", "", "high, low or unusable"),
         Column("null_reasons", "utf8", "", "JSON: why a figure is null, by its name"),
         Column("gap_s", "float64", "s", "feed lost and not made up for by a whole chain; 0: none"),
+        Column("streamed_share", "float64", "", "gross GEX whose newest word a stream pushed"),
+        Column("parity_share", "float64", "", "open interest near spot with a parity forward"),
+        Column("quote_age_s", "float64", "s", "median age of near-money quotes"),
+        Column("windows", "int64", "", "windows that the chain is asked for in"),
+        Column("windows_complete", "int64", "", "of these, those whose last answer was whole"),
+        Column("reasons", "utf8", "", "factors of confidence below 0.8, by comma; feed:cause"),
     ),
     _BY_SYMBOL,
 )
@@ -310,6 +322,44 @@ CHAIN_1M = Table(
         Column("spot", "float64", "$", "price of the underlying"),
         Column("contracts", "int64", "", "rows in the image"),
         Column("image", "binary", "", "the chain, Arrow IPC, as in the hot store"),
+    ),
+    _BY_SYMBOL,
+)
+LEVEL_CHANGES = Table(
+    "level_changes",
+    "Seconds at which the confidence of a symbol and scope came to another level, and why.",
+    (
+        *_IDENTITY,
+        _SOURCE_SEQ,
+        *_SCOPE,
+        Column("level", "utf8", "", "high, low or unusable; null: no figures"),
+        Column("level_before", "utf8", "", "of the recorded second before"),
+        Column("confidence", "float64", "", "0 to 1"),
+        Column("confidence_before", "float64", "", "of the recorded second before"),
+        Column("reasons", "utf8", "", "factors of confidence below 0.8, by comma; feed:cause"),
+        Column("reasons_before", "utf8", "", "of the recorded second before"),
+    ),
+    _BY_SYMBOL,
+)
+BASIS = Table(
+    "basis",
+    "Future less index: a row a second and future root; index level + basis = future level.",
+    (
+        *_IDENTITY,
+        _SOURCE_SEQ,
+        Column("index", "utf8", "", "symbol of the index"),
+        _POSITIONS,
+        Column("method", "utf8", "", "live, parity or last: how basis came about"),
+        Column("basis", "float64", "points", "future less index"),
+        Column("reason", "utf8", "", "why there is none"),
+        Column("contract", "utf8", "", "the contract that is quoted under the root"),
+        Column("quoted", "utf8", "", "whose quotes were taken: the root, or its micro or big one"),
+        Column("samples", "int64", "", "seconds of the last 30 with a fresh price of both"),
+        Column("ts_live_ns", "int64", "ns", "newest second with a live basis of this contract"),
+        Column("live", "float64", "points", "the live basis of that second"),
+        Column("parity", "float64", "points", "parity forward at its expiry less the index"),
+        Column("mid", "float64", "points", "of the future, where its quote is fresh"),
+        Column("index_price", "float64", "points", "of the index"),
     ),
     _BY_SYMBOL,
 )
@@ -403,6 +453,8 @@ TABLES = {
         GEX_RECOMPUTED,
         GEX_STRIKES,
         CHAIN_1M,
+        LEVEL_CHANGES,
+        BASIS,
         GAPS,
         LEDGER,
         QUALITY,
@@ -424,6 +476,8 @@ EVENT_TABLES = {
     "gex": GEX,
     "gex_strikes": GEX_STRIKES,
     "chain_image": CHAIN_1M,
+    "level_change": LEVEL_CHANGES,
+    "basis": BASIS,
     "ledger": LEDGER,
     "gexbot": GEXBOT,
     "api_usage": API_USAGE,

@@ -130,7 +130,7 @@ def test_day_files_are_sorted_and_say_what_they_are(paths: LakePaths) -> None:
         notes = pq.read_metadata(file).metadata
         assert file.parent.name == "date=2026-11-20"
         assert keys == sorted(keys, key=lambda row: tuple(row.values()))
-        assert notes[b"gex.schema"] == b"2"
+        assert notes[b"gex.schema"] == b"3"
         assert (notes[b"gex.table"], notes[b"gex.tape"]) == (each.table.encode(), TAPE.encode())
         assert (notes[b"gex.first"], notes[b"gex.last"]) == (b"1", b"200")
 

@@ -14,7 +14,6 @@ import pytest
 
 from gex_pipeline.engine.pulse import Market as Clock
 from gex_pipeline.engine.pulse import Pulse
-from gex_pipeline.engine.ring import decode_entry
 from gex_pipeline.errors import HotStoreError
 from gex_pipeline.exposure.fold import fold
 from gex_pipeline.exposure.intake import clean_chain
@@ -23,6 +22,7 @@ from gex_pipeline.exposure.moment import PUBLISHED
 from gex_pipeline.hot.chains import decode_image
 from gex_pipeline.hot.connect import UNREACHABLE
 from gex_pipeline.hot.lease import read_status
+from gex_pipeline.hot.ring import decode_entry
 from gex_pipeline.market import sessions
 from gex_pipeline.market.chain import OptionChain
 from gex_pipeline.market.events import Event

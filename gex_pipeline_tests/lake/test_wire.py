@@ -26,6 +26,7 @@ _VALUES: dict[str, Any] = {
     "image": b"\x00\xff" * 700,
     "outcome": "rejected",
     "aggressor": "buy",
+    "method": "live",
     "settlement": "P",
     "null_reasons": f'{{"why": "{_LONG}"}}',
     "body": _LONG,

@@ -22,6 +22,7 @@ from gex_pipeline.market.codec import (
 from gex_pipeline.market.events import (
     KINDS,
     ApiUsage,
+    Basis,
     BookUpdate,
     Candle,
     ChainHeader,
@@ -33,6 +34,7 @@ from gex_pipeline.market.events import (
     GexStrikes,
     Heartbeat,
     LedgerCount,
+    LevelChange,
     OptionQuote,
     Quote,
     Trade,
@@ -91,6 +93,16 @@ ONE_OF_EACH: tuple[Event, ...] = (
         put_gex_volume=(0.0, 0.0),
     ),
     ChainImage("SPX", RECV_NS, RECV_NS, positions="{}", contracts=2, image=b"\x00\xff arrow"),
+    LevelChange(
+        "SPX",
+        RECV_NS,
+        RECV_NS,
+        scope="all",
+        convention="gexc-1:0",
+        level="low",
+        reasons="feed:silent",
+    ),
+    Basis("/ES", RECV_NS, RECV_NS, index="SPX", positions="{}", method="live", basis=12.25),
     LedgerCount("", RECV_NS, RECV_NS, ts_minute_ns=1, table="trades", outcome="written", events=3),
     GexbotAnswer("SPX", RECV_NS, RECV_NS, package="classic", category="gex_zero", body="{}"),
     ApiUsage(

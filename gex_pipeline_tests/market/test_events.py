@@ -37,6 +37,8 @@ def test_tags_are_the_kinds() -> None:
         "gex",
         "gex_strikes",
         "chain_image",
+        "level_change",
+        "basis",
         "ledger",
         "gexbot",
         "api_usage",

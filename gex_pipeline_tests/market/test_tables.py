@@ -35,6 +35,8 @@ def test_the_tables_of_the_lake() -> None:
         "gex_recomputed",
         "gex_strikes",
         "chain_1m",
+        "level_changes",
+        "basis",
         "gaps",
         "ledger",
         "quality",
