@@ -10,12 +10,15 @@ from gex_pipeline.exposure.convention import Convention
 from gex_pipeline.exposure.smile import NEAR_MONEY, NONE, OWN, VENDOR, Smile
 from gex_pipeline.exposure.tallies import per_group
 from gex_pipeline.market.arrays import Bools, Floats, Ints
+from gex_pipeline.market.sessions import et_datetime
 from gex_pipeline.options.black76 import INV_SQRT_2PI
 
 _VENDOR_WORTH: Final = 0.7
 _BLUR_MAX: Final = 1e6
 """A worthless vega leaves a volatility unknown: no need to say by how much more than this."""
 _VENDOR_WORTH_AMERICAN: Final = 0.9
+_DEVIATIONS: Final = 2.0
+_LEAST_LINES: Final = 2
 _FORWARD_WORTH: Final = {"parity": 1.0, "sibling": 0.5, "neighbour": 0.5}
 
 
@@ -34,7 +37,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     expired_contracts: int
     expired_oi: float
     near: Ints
-    """(P,) lines within 5% of their forward."""
+    """(P,) lines within 5% of their forward; on the day of expiry, within two deviations of it."""
     near_start: Ints
     """(G + 1,) the first of them in each group."""
     near_two_sided: Bools
@@ -58,8 +61,7 @@ def gather_evidence(chain: Chain, smile: Smile, convention: Convention) -> Evide
     worth = np.array([_FORWARD_WORTH.get(f.method, 0.0) if f else 0.0 for f in smile.forwards])
     excluded = chain.listed & (smile.iv_source == NONE)
     expired = chain.listed & ~smile.live[chain.group]
-    with np.errstate(invalid="ignore"):
-        near = np.flatnonzero(np.abs(smile.log_moneyness) <= NEAR_MONEY)
+    near = _near_money(chain, smile)
     two_sided, blur = _near_quotes(chain, smile, near)
     return Evidence(
         chain=chain,
@@ -77,6 +79,37 @@ def gather_evidence(chain: Chain, smile: Smile, convention: Convention) -> Evide
         near_blur=blur,
         near_oi=oi[near],
     )
+
+
+def _near_money(chain: Chain, smile: Smile) -> Ints:
+    """Return the lines whose quotes judge the answer: those near their forward.
+
+    Of an expiry of today near is what two standard deviations of the time that is left reach: 95%
+    of a bell's gamma. Nobody bids for what lies further out: that is the market, not bad data.
+    """
+    distance = np.abs(smile.log_moneyness)
+    with np.errstate(invalid="ignore"):
+        near = distance <= NEAR_MONEY
+    today = et_datetime(chain.asof_ns).date()
+    for g, group in enumerate(chain.groups):
+        if group.settle_date == today and smile.live[g]:
+            lines = slice(int(chain.group_start[g]), int(chain.group_start[g + 1]))
+            near[lines] &= distance[lines] <= _reach(smile, g, lines)
+    return np.flatnonzero(near)
+
+
+def _reach(smile: Smile, group: int, lines: slice) -> float:
+    """Return how far near the money goes on the day of expiry: to the nearest two lines at least.
+
+    Where no volatility is known near the forward it is as far as on any other day.
+    """
+    distance, iv = np.abs(smile.log_moneyness[lines]), smile.iv[lines]
+    known = np.flatnonzero(~np.isnan(iv) & (distance <= NEAR_MONEY))
+    if not known.size:
+        return NEAR_MONEY
+    money = known[np.argmin(distance[known])]
+    nearest = np.sort(distance)[:_LEAST_LINES]
+    return max(_DEVIATIONS * float(iv[money] * np.sqrt(smile.years[group])), float(nearest[-1]))
 
 
 def _near_quotes(chain: Chain, smile: Smile, near: Ints) -> tuple[Bools, Floats]:

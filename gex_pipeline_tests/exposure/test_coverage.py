@@ -18,9 +18,11 @@ from gex_pipeline_tests.exposure.builders import (
     NAN,
     NEXT,
     SPOT,
+    TODAY,
     Row,
     chain,
     change,
+    ladder,
     quoted,
     years,
 )
@@ -140,6 +142,34 @@ def test_two_sided_looks_at_the_near_expiries() -> None:
     far = change(rows(FAR), 4800, -1, bid=0.0)
 
     assert of(rows() + far).factors.two_sided == 1
+
+
+def test_two_sided_on_the_day_of_expiry() -> None:
+    """5.5 hours left at 20%: two deviations are 1.0%; nobody bids for what lies further out."""
+    many = quoted(ladder(), TODAY, oi=10.0)
+    bare = sum(row.right < 0 and row.strike < SPOT and row.bid < 0 for row in many)
+    assert bare >= 3
+    assert of(many, scope="0dte").factors.two_sided == 1
+
+    inside = math.floor(SPOT * math.exp(-2 * 0.2 * math.sqrt(years(TODAY))) / 25) * 25 + 25
+    assert inside == 4975
+    lines = [4975.0, 5000.0, 5025.0, 5050.0]
+    assert of(change(many, inside, -1, bid=0.0), scope="0dte").factors.two_sided == 1 - 1 / len(
+        lines
+    )
+    assert of(change(many, inside - 25, -1, bid=0.0), scope="0dte").factors.two_sided == 1
+
+
+def test_two_sided_where_two_deviations_reach_no_strike() -> None:
+    """The two lines nearest to the forward count: 5000, quoted, and 5050, for which nobody bids."""
+    many = quoted(ladder(step=50), TODAY, sigma=0.02, oi=10.0)
+    assert of(many, scope="0dte").factors.two_sided == 0.5
+
+
+def test_two_sided_without_a_volatility_near_the_money() -> None:
+    """An expiry of today that nobody quotes is judged by 5%, as on any other day: nothing is."""
+    silent = [row._replace(bid=0.0) for row in quoted(ladder(), TODAY, oi=10.0)]
+    assert of(silent, scope="0dte").factors.two_sided == 0
 
 
 def test_band_by_hand() -> None:
