@@ -102,6 +102,7 @@ def _following(gateway: Gateway) -> Callable[[Litestar], AbstractAsyncContextMan
         finally:
             gateway.closing = True
             app.state.past.close()
+            gateway.folds.close()
             await app.state.sessions.close()
             await _ended(loop)
             await gateway.store.aclose()

@@ -3,24 +3,26 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, Final
 
 import msgspec
 import redis.asyncio
 
-from gex_pipeline.errors import ConventionError, NotServedError, UnavailableError
+from gex_pipeline.errors import NotServedError, UnavailableError
 from gex_pipeline.exposure.convention import GEXC_1
+from gex_pipeline.exposure.scopes import check_scope
 from gex_pipeline.gateway.age import Freshness, Limits, Market, freshness, market_state
 from gex_pipeline.gateway.answer import Image, Mode, Part, encode_answer, split_snapshot, stamp
 from gex_pipeline.gateway.cache import STORE_ERRORS, Entry, KeyCache, store_away
+from gex_pipeline.gateway.folded import Fold, Folds
 from gex_pipeline.gateway.keyring import Keyring
 from gex_pipeline.hot.keys import Keys
 from gex_pipeline.market.clock import MarketClock
 from gex_pipeline.market.symbology import to_canonical
 
 SCOPES: Final = ("all", "0dte", "next", "weekly", "monthly")
-"""What the engine publishes."""
+"""What the engine publishes; others are folded on request."""
 CONVENTION: Final = GEXC_1.id
 """Of everything that is answered."""
 
@@ -72,6 +74,7 @@ class Gateway:
         self.store = store
         self.place = place
         self.keyring = keyring
+        self.folds = Folds()
         self.closing = False
         self.turns = 0
         self._first_turn = asyncio.Event()
@@ -133,27 +136,41 @@ class Gateway:
         return market_state(symbol, self.now_ns())
 
     async def entry(self, symbol: str, scope: str) -> Entry:
-        """Return the cache's entry of a symbol and scope, to wait for its next change.
+        """Return the cache's entry of what answers for a scope, to wait for its next change.
+
+        Of a scope that is published it is the snapshot, of any other the chain.
 
         Raises:
-            ConventionError: no scope of that name is published.
+            ConventionError: there is no scope of that name.
             UnavailableError: the hot store does not answer.
         """
-        if scope not in SCOPES:
-            raise ConventionError("Scope", scope, SCOPES)
-        return await self._cache.entry(self.place.keys.gex(symbol, scope))
+        keys = self.place.keys
+        published = check_scope(scope) in SCOPES
+        return await self._cache.entry(keys.gex(symbol, scope) if published else keys.chain(symbol))
 
     async def gex(self, symbol: str, scope: str) -> Snapshot:
         """Return the newest figures.
 
         Raises:
-            ConventionError: no scope of that name is published.
+            ConventionError: there is no scope of that name.
             UnavailableError: there are none, or none young enough, and why.
         """
         entry = await self.entry(symbol, scope)
         if entry.value is None:
             raise await self._nothing_yet(symbol)
-        image = self._image(symbol, scope, entry.value)
+        if scope in SCOPES:
+            return self._fresh(symbol, self._image(symbol, scope, entry.value))
+        return await self._folded(
+            symbol, entry, ("scope", scope), lambda folding, data: folding.fold_scope(data, scope)
+        )
+
+    async def _folded(
+        self, symbol: str, entry: Entry, asked: tuple[Hashable, ...], fold: Fold
+    ) -> Snapshot:
+        subject = (self.place.prefix, symbol, *asked)
+        return self._fresh(symbol, await self.folds.of(subject, entry, fold))
+
+    def _fresh(self, symbol: str, image: Image) -> Snapshot:
         fresh = freshness(symbol, image.ts_ns, self.now_ns(), self.place.limits)
         if fresh.unavailable:
             raise _too_old(symbol, fresh)

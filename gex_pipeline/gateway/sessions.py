@@ -43,6 +43,7 @@ class SessionGateway(Gateway):
 
     def __init__(self, parent: Gateway, place: Place, wall: Callable[[], MarketClock]) -> None:
         super().__init__(parent.store, place, parent.keyring, _no_clock, wall)
+        self.folds = parent.folds
         self.used_s = time.monotonic()
         self._word: Entry | None = None
         self._decoded: tuple[bytes | None, SessionInfo | None] = (None, None)
@@ -71,7 +72,7 @@ class SessionGateway(Gateway):
         return info.now_ns(time.monotonic_ns(), self.wall_ns())
 
     async def entry(self, symbol: str, scope: str) -> Entry:
-        """Return the cache's entry of a symbol and scope, to wait for its next change."""
+        """Return the cache's entry of what answers for a scope, to wait for its next change."""
         self.used_s = time.monotonic()
         return await super().entry(symbol, scope)
 

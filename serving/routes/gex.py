@@ -9,7 +9,6 @@ from litestar.params import PathParameter, QueryParameter
 from litestar.response import Stream
 
 from gex_pipeline.gateway.answer import GexAnswer, Part
-from gex_pipeline.gateway.read import SCOPES
 from serving.asked import Session, asked
 from serving.auth import READ, credential
 from serving.push import Streams, snapshots
@@ -27,7 +26,12 @@ Symbol = Annotated[
 ]
 Scope = Annotated[
     str,
-    QueryParameter(name="scope", description=f"One of {', '.join(SCOPES)}.", max_length=40),
+    QueryParameter(
+        name="scope",
+        max_length=40,
+        description="all, 0dte, next, weekly, monthly, front0, front1, to_opex, full90,"
+        " expiry:YYYY-MM-DD[:ROOT].",
+    ),
 ]
 PerSecond = Annotated[
     float, QueryParameter(name="per_s", ge=0.1, le=10, description="Most snapshots a second.")

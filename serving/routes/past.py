@@ -15,7 +15,7 @@ from gex_pipeline.gateway.read import CONVENTION
 from gex_pipeline.market.instants import instant_ns
 from gex_pipeline.market.sessions import SECOND_NS, et_ns
 from serving.auth import READ, gateway_of
-from serving.routes.gex import Symbol
+from serving.routes.gex import Scope, Symbol
 
 _ANSWER: Final = {200: ResponseSpec(data_container=GexAnswer, description="The figures")}
 _ROWS: Final = {200: ResponseSpec(data_container=dict[str, Any], description="Columns and rows")}
@@ -31,15 +31,6 @@ Moment = Annotated[
     str,
     QueryParameter(
         max_length=40, description="ISO time (New York's without an offset) or UTC nanoseconds."
-    ),
-]
-AnyScope = Annotated[
-    str,
-    QueryParameter(
-        name="scope",
-        max_length=40,
-        description="all, 0dte, next, weekly, monthly, front0, front1, to_opex, full90,"
-        " expiry:YYYY-MM-DD[:ROOT].",
     ),
 ]
 RecordedScope = Annotated[
@@ -63,7 +54,7 @@ async def at(
     request: AnyRequest,
     symbol: Symbol,
     t: Moment,
-    gex_scope: AnyScope = "all",
+    gex_scope: Scope = "all",
     part: PartName = "whole",
 ) -> Response[bytes]:
     """Return what live recorded for that second, computed anew from the lake's events."""
