@@ -25,6 +25,7 @@ GexError
 ├─ UnavailableError        an answer that cannot be given now, with the reason
 └─ InputError              what was given cannot be used            exit code 2
    ├─ ChainFileError       not a chain file that we read
+   ├─ ScriptError          nothing that can happen to the simulated market
    ├─ MomentError          nothing says when the quotes were taken
    ├─ ContractError        not an option contract's symbol
    ├─ SymbolError          not a symbol that we know
@@ -252,6 +253,16 @@ class ChainFileError(InputError):
         super().__init__(
             "Expected a Cboe quote table (CSV or .dat), a Cboe option JSON or a Schwab chain JSON"
             f" with at least one usable row; found {found}."
+        )
+
+
+class ScriptError(InputError):
+    """What should happen to the simulated market is none of what can."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(
+            f"The simulator's script cannot be used: {problem}."
+            " docs/commands.md lists what can happen."
         )
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 
 from gex_pipeline.cli.environment import service_settings
-from gex_pipeline.errors import ChainFileError
+from gex_pipeline.errors import ChainFileError, ScriptError
 from gex_pipeline.feeds.chainfile import read_chain_file
 from gex_pipeline.market.sessions import NEW_YORK, trading_day_on_or_before
+from gex_pipeline.simulator.acts import AnyAct, read_script
 from gex_pipeline.simulator.origin import Origin, read_origin
 from gex_pipeline.simulator.server import HOST, SimulatedServer
 from gex_pipeline.simulator.wall import wall_ns
@@ -42,6 +43,12 @@ SIMULATED = "sim"
     type=click.Path(path_type=Path, dir_okay=False),
     help="Start from a real chain's strikes, open interest and volatilities, on its date.",
 )
+@click.option(
+    "--script",
+    "acts",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="What happens to the market and its vendor: a JSON list of acts (docs/commands.md).",
+)
 def simulate(  # noqa: PLR0913 # click passes one argument per option
     *,
     port: int | None,
@@ -51,6 +58,7 @@ def simulate(  # noqa: PLR0913 # click passes one argument per option
     contracts: int | None,
     start: str | None,
     chain: Path | None,
+    acts: Path | None,
 ) -> None:
     """Run a simulated market that speaks Schwab's OAuth, REST and streamer protocol.
 
@@ -59,6 +67,7 @@ def simulate(  # noqa: PLR0913 # click passes one argument per option
       gex simulate
       gex simulate --speed 60 --contracts 2000 --rate 100
       gex simulate --from-chain spx_quotedata.csv
+      gex simulate --start 2026-11-20T09:25 --script faults.json
     """
     settings = service_settings(strict=False)
     server = SimulatedServer(
@@ -70,6 +79,7 @@ def simulate(  # noqa: PLR0913 # click passes one argument per option
         rate=rate or settings.gex_simulator_rate,
         start=_start_ns(start),
         origin=None if chain is None else _origin(chain),
+        script=() if acts is None else _script(acts),
     )
     asyncio.run(_run(server))
 
@@ -98,6 +108,15 @@ def _origin(path: Path) -> Origin:
         reason = (error.strerror or type(error).__name__).lower()
         raise ChainFileError(f"{reason}: {path}") from error
     return read_origin(read_chain_file(data))
+
+
+def _script(path: Path) -> list[AnyAct]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise ScriptError(f"{reason}: {path}") from error
+    return read_script(data)
 
 
 def _start_ns(text: str | None) -> int | None:

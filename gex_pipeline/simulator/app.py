@@ -4,8 +4,10 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
+from gex_pipeline.errors import ScriptError
 from gex_pipeline.market.clock import clock_to_mapping
 from gex_pipeline.simulator import oauth, rest
+from gex_pipeline.simulator.acts import VERBS, Act, AnyAct, Cut, read_act, read_script
 from gex_pipeline.simulator.connection import Floor
 from gex_pipeline.simulator.desk import Desk
 from gex_pipeline.simulator.instruments import OPTIONABLE
@@ -35,6 +37,7 @@ class App:
 
     def __init__(self, desk: Desk, mint: Mint, floor: Floor) -> None:
         self._desk = desk
+        self._script = desk.market.script
         self._mint = mint
         self._floor = floor
         self._control: dict[tuple[str, str], Callable[[Request], Answer]] = {
@@ -44,6 +47,9 @@ class App:
             ("GET", "/control/state"): self._state,
             ("POST", "/control/hold"): partial(self._hold, is_held=True),
             ("POST", "/control/release"): partial(self._hold, is_held=False),
+            ("GET", "/control/script"): self._acts,
+            ("POST", "/control/script"): self._play,
+            **{("POST", f"/control/{verb}"): partial(self._act, verb) for verb in VERBS},
             ("GET", "/v1/oauth/authorize"): partial(oauth.authorize, mint),
             ("POST", "/v1/oauth/token"): partial(oauth.token, mint),
         }
@@ -57,7 +63,8 @@ class App:
 
     async def _stream(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
-        if scope["path"] != _STREAMER:
+        is_cut = self._script.runs(Cut, self._desk.now_ns())
+        if scope["path"] != _STREAMER or is_cut:
             await send({"type": "websocket.close", "code": 1000})
             return
         await send({"type": "websocket.accept"})
@@ -95,6 +102,24 @@ class App:
         self._desk.is_held = is_held
         return self._state(request)
 
+    def _play(self, request: Request) -> Answer:
+        return self._add(request, lambda: read_script(request.body))
+
+    def _act(self, verb: str, request: Request) -> Answer:
+        return self._add(request, lambda: [read_act(verb, request.body)])
+
+    def _add(self, request: Request, read: Callable[[], list[AnyAct]]) -> Answer:
+        """Take acts in; of those that cannot be, the answer says why."""
+        try:
+            self._script.add(read(), self._desk.now_ns())
+        except ScriptError as error:
+            return refusal(400, "Bad Request", str(error))
+        return self._acts(request)
+
+    def _acts(self, request: Request) -> Answer:
+        """Answer with all acts and when they run, UTC nanoseconds."""
+        return json_answer(self._script.spans)
+
     def _state(self, request: Request) -> Answer:
         now_ns = self._desk.now_ns()
         return json_answer(
@@ -105,6 +130,7 @@ class App:
                 "connections": self._floor.connections,
                 "items_sent": self._desk.log.items,
                 "skipped_s": self._floor.skipped_s,
+                "acts": [type(act).__name__.lower() for act in self._script.running(Act, now_ns)],
                 "contracts": len(self._desk.published(now_ns).board),
             }
         )

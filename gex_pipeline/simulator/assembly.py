@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 import numpy as np
 
-from gex_pipeline.market.arrays import Floats, Ints
+from gex_pipeline.market.arrays import Bools, Floats, Ints
 from gex_pipeline.market.roots import option_root
 from gex_pipeline.simulator.board import Board, Group, identities, new_group, occ_symbols
 from gex_pipeline.simulator.instruments import OPTIONABLE
@@ -41,7 +41,10 @@ class Lines(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     strike: Floats
     right: Ints
     settlement: str = ""
+    deliverable: float = 100.0
+    """Shares of a contract; another number than 100: adjusted."""
     given_interest: Floats | None = None
+    """NaN where nothing is given."""
     given_curve: tuple[float, Floats] | None = None
     """Volatility at the money, and the curve."""
 
@@ -82,7 +85,15 @@ def thinned(lines: Sequence[Lines], day: datetime.date, contracts: int) -> list[
     kept = np.zeros(order.size, dtype=np.bool_)
     kept[order[: contracts - contracts % 2]] = True
     parts = np.split(kept, np.cumsum([line.strike.size for line in lines])[:-1])
-    return [_rows(line, part) for line, part in zip(lines, parts, strict=True) if part.any()]
+    return [kept_rows(line, part) for line, part in zip(lines, parts, strict=True) if part.any()]
+
+
+def kept_rows(line: Lines, kept: Bools) -> Lines:
+    """Return some of a group's contracts."""
+    held = None if line.given_interest is None else line.given_interest[kept]
+    return msgspec.structs.replace(
+        line, strike=line.strike[kept], right=line.right[kept], given_interest=held
+    )
 
 
 def share_of(programme: Programme, total: int) -> int:
@@ -129,7 +140,8 @@ def _groups(lines: Iterable[Lines]) -> Iterable[Group]:
     first = 0
     for line in lines:
         last = first + line.strike.size
-        yield new_group(line.symbol, line.expiry, first, last, line.settlement)
+        group = new_group(line.symbol, line.expiry, first, last, line.settlement)
+        yield msgspec.structs.replace(group, deliverable=line.deliverable)
         first = last
 
 
@@ -137,10 +149,10 @@ def _column(line: Lines, day: datetime.date, seed: int) -> Column:
     keys = (seed, day.toordinal())
     distance = _distance(line, day)
     identity = identities(line.expiry.root, line.expiry.date, line.strike, line.right)
-    held = line.given_interest
-    if held is None:
-        terms = (line.strike, line.right, identity)
-        held = open_interest(line.typical, line.expiry.kind, distance, terms, keys)
+    terms = (line.strike, line.right, identity)
+    held = open_interest(line.typical, line.expiry.kind, distance, terms, keys)
+    if line.given_interest is not None:
+        held = np.where(np.isnan(line.given_interest), held, line.given_interest)
     days_left = (line.expiry.date - day).days
     return Column(identity, held, day_volume(held, distance, days_left, identity, keys))
 
@@ -162,13 +174,6 @@ def _distance(line: Lines, day: datetime.date) -> Floats:
 
 def _years(expiry: datetime.date, day: datetime.date) -> float:
     return max((expiry - day).days, 0) / _YEAR_DAYS
-
-
-def _rows(line: Lines, kept: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Lines:
-    held = None if line.given_interest is None else line.given_interest[kept]
-    return msgspec.structs.replace(
-        line, strike=line.strike[kept], right=line.right[kept], given_interest=held
-    )
 
 
 def _joined(columns: Iterable[Floats]) -> Floats:

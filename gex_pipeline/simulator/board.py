@@ -23,6 +23,8 @@ class Group(msgspec.Struct, frozen=True):
     settle_ns: int
     first: int
     last: int
+    deliverable: float = 100.0
+    """Shares of a contract."""
 
 
 class Board(msgspec.Struct, frozen=True, kw_only=True, eq=False):

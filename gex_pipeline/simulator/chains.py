@@ -22,6 +22,7 @@ TOO_BIG: Final = {
         "detail": {"errorcode": "protocol.http.TooBigBody"},
     }
 }
+TOO_BIG_STATUS: Final = 502
 ROW_BYTES: Final = 1200
 """Of a contract in the JSON, about: the limit is judged before anything is encoded."""
 _GREEKS: Final = [COLUMN[name] for name in ("iv", "delta", "gamma", "theta", "vega", "rho")]
@@ -39,10 +40,20 @@ def as_printed(sheet: Floats) -> Floats:
     return printed
 
 
-def chain_answer(
-    symbol: str, board: Board, rows: Ints, sheet: Floats, look: Look, today: datetime.date
+def chain_answer(  # noqa: PLR0913 # what a chain is made of
+    symbol: str,
+    board: Board,
+    rows: Ints,
+    sheet: Floats,
+    look: Look,
+    today: datetime.date,
+    *,
+    is_cut: bool = False,
 ) -> bytes:
-    """Return the JSON of the contracts asked for, with the numbers as they stand in `sheet`."""
+    """Return the JSON of the contracts asked for, with the numbers as they stand in `sheet`.
+
+    `is_cut`: it says that it holds only some of them.
+    """
     spot = look.last
     maps: dict[int, dict[str, dict[str, list[Row]]]] = {1: {}, -1: {}}
     for group in board.groups:
@@ -52,6 +63,7 @@ def chain_answer(
         dates = maps[1], maps[-1]
         _add_group(dates, group, board, rows[first:last], sheet[first:last], today)
     header = _header(symbol, rows.size, spot, look)
+    header["isChainTruncated"] = is_cut
     header["callExpDateMap"], header["putExpDateMap"] = maps[1], maps[-1]
     return msgspec.json.encode(header)
 
@@ -91,7 +103,6 @@ def _header(symbol: str, count: int, spot: float, look: Look) -> dict[str, objec
         "numberOfContracts": count,
         "assetMainType": "INDEX" if is_index else "EQUITY",
         "assetSubType": "" if is_index else "ETF",
-        "isChainTruncated": False,
     }
 
 

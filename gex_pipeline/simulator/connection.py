@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any, Final
 
+from gex_pipeline.simulator.acts import Cut, Silence
 from gex_pipeline.simulator.desk import Desk
 from gex_pipeline.simulator.stream import (
     EMPTY_TEXT,
@@ -24,6 +25,7 @@ _STEP_MARKET_NS: Final = 1_000_000_000
 _STEPS_MAX: Final = 40
 """A wake-up that is further behind than this skips the market time between."""
 _SEND_TIMEOUT_S: Final = 10.0
+_CUT: Final = 1011
 
 
 class Pace:
@@ -80,12 +82,16 @@ class Connection:
     def __init__(self, floor: Floor, number: int, receive: Receive, send: Send) -> None:
         self._floor = floor
         self._desk = floor.desk
+        self._script = floor.desk.market.script
         self._number = number
         self._receive = receive
         self._send = send
         self._turn = asyncio.Lock()
         self._talk = Conversation(floor.desk, floor.mint, floor.pace.symbol_limit)
         self._ended = asyncio.Event()
+        self._told_ns = 0
+        self._owed = 0.0
+        """Updates that are due."""
 
     async def run(self) -> None:
         """Talk until the peer leaves, or a frame was the last."""
@@ -111,6 +117,8 @@ class Connection:
 
     async def _read(self) -> None:
         while (message := await self._receive())["type"] == "websocket.receive":
+            if self._script.runs(Silence, self._desk.now_ns()):
+                continue
             async with self._turn:
                 was_in = self._talk.signed_in
                 await self._out(self._talk.answer(message.get("text") or ""))
@@ -122,22 +130,42 @@ class Connection:
         pace, loop = self._floor.pace, asyncio.get_running_loop()
         beat_at = loop.time() + pace.heartbeat_s
         idle_at = loop.time() + pace.idle_s
-        told_ns, owed = self._desk.now_ns(), 0.0
-        while True:
+        self._told_ns, self._owed = self._desk.now_ns(), 0.0
+        while not self._ended.is_set():
             await asyncio.sleep(STEP_S)
             now_ns = self._desk.now_ns()
             if self._talk.symbols and not self._desk.is_held:
                 idle_at = loop.time() + pace.idle_s
-                for ts_ns in self._steps(told_ns, now_ns):
-                    owed += min(ts_ns - told_ns, _STEP_MARKET_NS) / 1e9 * pace.rate
-                    told_ns, owed = ts_ns, owed - await self._update(int(owed), ts_ns)
-            told_ns = now_ns
+                await self._catch_up(now_ns)
+            self._told_ns = now_ns
+            if await self._is_cut(now_ns) or self._script.runs(Silence, now_ns):
+                continue
             if loop.time() >= beat_at:
-                beat_at += pace.heartbeat_s
+                beat_at = loop.time() + pace.heartbeat_s
                 async with self._turn:
                     await self._out([self._talk.heartbeat()])
             if loop.time() >= idle_at and not self._talk.symbols:
                 await self.end(STOPPED, EMPTY_TEXT)
+
+    async def _catch_up(self, now_ns: int) -> None:
+        """Send the updates of the market time since the last ones."""
+        for ts_ns in self._steps(self._told_ns, now_ns):
+            if await self._is_cut(ts_ns):
+                return
+            passed_ns, self._told_ns = min(ts_ns - self._told_ns, _STEP_MARKET_NS), ts_ns
+            if not self._script.runs(Silence, ts_ns):
+                self._owed += passed_ns / 1e9 * self._floor.pace.rate
+                self._owed -= await self._update(int(self._owed), ts_ns)
+
+    async def _is_cut(self, ts_ns: int) -> bool:
+        """Close the socket where the script cuts it; return whether it does."""
+        if not self._script.runs(Cut, ts_ns):
+            return False
+        async with self._turn:
+            if not self._ended.is_set():
+                self._ended.set()
+                await self._send({"type": "websocket.close", "code": _CUT})
+        return True
 
     def _steps(self, told_ns: int, now_ns: int) -> Iterable[int]:
         """Return the market times to send a frame at; over a roll or a long delay, only now."""

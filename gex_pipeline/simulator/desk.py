@@ -38,6 +38,7 @@ class Desk:
         self.is_held = False
         """The stream says nothing new until it is released."""
         self._published: Published | None = None
+        self._newest_ns = 0
 
     def now_ns(self) -> int:
         """Return the market time."""
@@ -53,12 +54,16 @@ class Desk:
 
     def published(self, ts_ns: int) -> Published:
         """Return what has been told of the trading date's options."""
-        board = self.market.board(ts_ns)
-        if self._published is None or self._published.board is not board:
-            spots = {} if self._published is None else self._published.spots
-            self._published = Published(board)
-            self._published.spots = spots
-        return self._published
+        self._newest_ns = max(self._newest_ns, ts_ns)  # what is listed once stays so
+        board, told = self.market.board(self._newest_ns), self._published
+        if told is None or told.board.day != board.day:
+            spots = {} if told is None else told.spots
+            told = Published(board)
+            told.spots = spots
+        elif told.board is not board:
+            told = told.on(board)
+        self._published = told
+        return told
 
     def look(self, symbol: str, ts_ns: int) -> Look:
         """Return an instrument's market."""
@@ -72,7 +77,9 @@ class Desk:
             return future_fields(instrument, look, self.market.spots.front(instrument, ts_ns))
         return equity_fields(instrument, look)
 
-    def chain(self, symbol: str, rows: Ints, ts_ns: int) -> Callable[[], bytes]:
+    def chain(
+        self, symbol: str, rows: Ints, ts_ns: int, *, is_cut: bool = False
+    ) -> Callable[[], bytes]:
         """Note a chain answer as told, and return what encodes it: that part may use a thread."""
         published = self.published(ts_ns)
         board = published.board
@@ -80,7 +87,8 @@ class Desk:
         printed = as_printed(sheet)
         look = self.look(symbol, ts_ns)
         published.tell(rows, printed)
-        return partial(chain_answer, symbol, board, rows, printed, look, self.today(ts_ns))
+        today = self.today(ts_ns)
+        return partial(chain_answer, symbol, board, rows, printed, look, today, is_cut=is_cut)
 
     def dump(self, symbol: str, *, told: bool) -> bytes:
         """Return a whole chain at full precision: as it was told, or as the market is now.

@@ -25,6 +25,17 @@ class Published:
         self.spots: dict[str, dict[str, object]] = {}
         """Stream fields of underlyings and futures, by canonical symbol."""
 
+    def on(self, board: Board) -> "Published":
+        """Return what has been told, on the same date's board with other contracts."""
+        after = Published(board)
+        after.spots = self.spots
+        pairs = [(row, board.row_of.get(name)) for row, name in enumerate(self.board.occ)]
+        known = np.array([pair for pair in pairs if pair[1] is not None], dtype=np.int64)
+        if known.size:
+            after.sheet[known[:, 1]] = self.sheet[known[:, 0]]
+            after._traded[known[:, 1]] = self._traded[known[:, 0]]
+        return after
+
     def with_trades(self, rows: Ints, sheet: Floats) -> Floats:
         """Return the quotes with the last trade of those whose volume stands still."""
         known = self._traded[rows]

@@ -27,10 +27,11 @@ def quotes_answer(desk: Desk, names: list[str]) -> bytes:
     """Return the quotes of everything known, and the names that are not."""
     ts_ns = desk.now_ns()
     board = desk.published(ts_ns).board
+    script = desk.market.script
     found: dict[str, object] = {}
     invalid = []
     for name in names:
-        if name in _BY_NAME:
+        if name in _BY_NAME and not script.halted(_BY_NAME[name], ts_ns):
             symbol, quote = _instrument(desk, _BY_NAME[name], ts_ns)
             found[symbol] = quote
         elif name in board.row_of:

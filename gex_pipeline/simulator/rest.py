@@ -10,7 +10,7 @@ import numpy as np
 from gex_pipeline.market.arrays import Bools, Ints
 from gex_pipeline.market.symbology import to_schwab
 from gex_pipeline.simulator.board import Board
-from gex_pipeline.simulator.chains import BODY_LIMIT, ROW_BYTES, TOO_BIG
+from gex_pipeline.simulator.chains import BODY_LIMIT, ROW_BYTES, TOO_BIG, TOO_BIG_STATUS
 from gex_pipeline.simulator.desk import CHAIN, Desk
 from gex_pipeline.simulator.instruments import OPTIONABLE
 from gex_pipeline.simulator.quotes import quotes_answer
@@ -35,9 +35,15 @@ async def chains(desk: Desk, request: Request) -> Answer:
         rows = _chosen(board, symbol, window, request.query, desk.look(symbol, ts_ns).last)
     except _BadParameterError as error:
         return refusal(400, "Bad Request", f"Check Param Values: {error}")
-    if rows.size * ROW_BYTES > BODY_LIMIT:
-        return json_answer(TOO_BIG, 502)
-    body = await asyncio.to_thread(desk.chain(symbol, rows, ts_ns))
+    script, of = desk.market.script, set(_expiries(board, rows))
+    failed = script.failure(symbol, of, ts_ns)
+    if failed is not None and failed != TOO_BIG_STATUS:
+        return refusal(failed, "Internal Error", "The market data application is not ready")
+    if failed or rows.size * ROW_BYTES > BODY_LIMIT:
+        return json_answer(TOO_BIG, TOO_BIG_STATUS)
+    is_cut = script.shortens(symbol, of, ts_ns)
+    rows = rows[: rows.size // 2] if is_cut else rows
+    body = await asyncio.to_thread(desk.chain(symbol, rows, ts_ns, is_cut=is_cut))
     first, last = window
     fields = {"from": first, "to": last, "contracts": int(rows.size), "bytes": len(body)}
     desk.log.write(ts_ns, CHAIN, [(to_schwab(symbol), fields)], 0)
@@ -59,7 +65,7 @@ async def expirations(desk: Desk, request: Request) -> Answer:
             "expirationType": group.expiry.kind,
             "settlementType": "A" if group.am_settled else "P",
             "optionRoots": group.expiry.root,
-            "standard": True,
+            "standard": group.deliverable == 100,
         }
         for group in desk.published(ts_ns).board.groups
         if group.symbol == symbol
@@ -85,6 +91,11 @@ async def preferences(desk: Desk, request: Request) -> Answer:
     }
     offer = {"level2Permissions": True, "mktDataPermission": "NP"}
     return json_answer({"accounts": [], "streamerInfo": [streamer], "offers": [offer]})
+
+
+def _expiries(board: Board, rows: Ints) -> Iterator[datetime.date]:
+    for group in np.unique(board.group[rows]).tolist():
+        yield board.groups[group].expiry.date
 
 
 def _symbol(query: dict[str, str]) -> str:

@@ -118,7 +118,7 @@ def contract_rows(group: Group, board: Board, rows: Ints, sheet: Floats, days: i
         np.round(col["last"] - np.maximum(intrinsic, 0), 2).tolist(),
         col["theo"].tolist(),
         [29.0] * n,  # Schwab's own placeholder
-        [[{"symbol": under, "assetType": "STOCK", "deliverableUnits": 100.0}]] * n,
+        [[{"symbol": under, "assetType": "STOCK", "deliverableUnits": group.deliverable}]] * n,
         strike.tolist(),
         [_instant(group)] * n,
         [days] * n,
@@ -126,7 +126,7 @@ def contract_rows(group: Group, board: Board, rows: Ints, sheet: Floats, days: i
         [_last_trading_ms(group)] * n,
         [100.0] * n,
         ["A" if group.am_settled else "P"] * n,
-        [f"100 {under}{'(Cash)' if is_index else ''}"] * n,
+        [f"{group.deliverable:g} {under}{'(Cash)' if is_index else ''}"] * n,
         np.round(100 * change / base, 2).tolist(),
         mark_change.tolist(),
         np.round(100 * mark_change / base, 2).tolist(),
@@ -136,7 +136,7 @@ def contract_rows(group: Group, board: Board, rows: Ints, sheet: Floats, days: i
         ["E" if is_index else "A"] * n,
         high.tolist(),
         low.tolist(),
-        [False] * n,
+        [group.deliverable != 100] * n,
         [not is_index] * n,
         (intrinsic > 0).tolist(),
     )

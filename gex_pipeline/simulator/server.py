@@ -6,7 +6,7 @@ import datetime
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,7 @@ import uvicorn
 from gex_pipeline.errors import PortError
 from gex_pipeline.market.sessions import et_datetime
 from gex_pipeline.simulator import timeline
+from gex_pipeline.simulator.acts import AnyAct
 from gex_pipeline.simulator.app import App
 from gex_pipeline.simulator.connection import Floor, Pace
 from gex_pipeline.simulator.desk import Desk
@@ -48,10 +49,14 @@ class SimulatedServer:
         rate: float | None = None,
         start: int | None = None,
         origin: Origin | None = None,
+        script: Sequence[AnyAct] = (),
         pace: Pace | None = None,
         wall: Callable[[], int] = wall_ns,
     ) -> None:
-        """Take a port (0: any free one) and the market's settings; `start` is UTC nanoseconds."""
+        """Take a port (0: any free one) and the market's settings; `start` is UTC nanoseconds.
+
+        A time of the script without a date is of the date that the simulator opens on.
+        """
         self.root = root
         self.port = port
         self.folder = root / "simulator"
@@ -59,6 +64,7 @@ class SimulatedServer:
         self._speed = speed
         self._start = origin.ts_ns if start is None and origin is not None else start
         self._market = Market(seed, contracts, origin)
+        self._acts = script
         self._pace = pace or Pace(rate or RATE)
         self._wall = wall
 
@@ -81,6 +87,7 @@ class SimulatedServer:
     async def _serve(self, listener: socket.socket, log: SendLog, stop: asyncio.Event) -> None:
         mint = open_mint(self.folder, self._wall)
         desk = Desk(self._market, self._timeline(), log, time.monotonic_ns)
+        self._market.script.add(self._acts, desk.now_ns())
         desk.published(desk.now_ns())
         floor = Floor(desk, mint, self._pace)
         server = _Server(_config(App(desk, mint, floor)))

@@ -1,6 +1,7 @@
 """Prices of indexes, funds and futures at any moment, all from the same two factors."""
 
 import datetime
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -23,6 +24,7 @@ from gex_pipeline.market.sessions import (
 from gex_pipeline.simulator.instruments import Front, Instrument, front_contract
 from gex_pipeline.simulator.levels import SP, Levels, path_date
 from gex_pipeline.simulator.noise import uniform
+from gex_pipeline.simulator.script import Script
 from gex_pipeline.simulator.valuation import RATE
 
 _LEVERAGE: Final = 4.0
@@ -55,8 +57,9 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
 class Spots:
     """The instruments of one seed."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, script: Script) -> None:
         self._seed = seed
+        self._script = script
         self._levels = Levels(seed)
         self._scale = np.zeros(2)
         self._vol_shift = 0.0
@@ -68,37 +71,49 @@ class Spots:
         factor = instrument.factor
         self._scale[factor] = np.log(price / instrument.ratio) - logs[factor]
 
-    def vol_level(self, ts_ns: int) -> float:
+    def vol_level(self, ts_ns: int, *, options: bool = False) -> float:
         """Return what multiplies every volatility at a moment; 1 is usual."""
-        logs = self._levels.at(ts_ns)
+        logs = self._logs(ts_ns, options=options)
         return float(np.exp(-_LEVERAGE * logs[SP] - self._vol_shift))
 
-    def price(self, instrument: Instrument, ts_ns: int) -> float:
-        """Return the exact price, before any tick."""
+    def price(self, instrument: Instrument, ts_ns: int, *, options: bool = False) -> float:
+        """Return the exact price, before any tick; `options`: as options are quoted on it."""
         if instrument.kind == "volatility":
             return instrument.ratio * self.vol_level(ts_ns)
-        logs = self._levels.at(ts_ns) + self._scale
+        logs = self._logs(ts_ns, options=options) + self._scale
         level = instrument.ratio * float(np.exp(logs[instrument.factor]))
         if instrument.kind != "future":
             return level
         years = (et_ns(self.front(instrument, ts_ns).expiry, 9, 30) - ts_ns) / _YEAR_NS
-        return level * float(np.exp((RATE - instrument.dividend) * max(years, 0.0)))
+        fair = level * float(np.exp((RATE - instrument.dividend) * max(years, 0.0)))
+        return fair + self._script.points(instrument.symbol, ts_ns)
 
     def front(self, instrument: Instrument, ts_ns: int) -> Front:
         """Return the contract that a future's root stands for at a moment."""
-        return front_contract(instrument.symbol, session_date(ts_ns, "cme"))
+        root = instrument.symbol
+        front = front_contract(root, session_date(ts_ns, "cme"))
+        for _ in range(self._script.rolls(root, ts_ns)):
+            front = front_contract(root, front.expiry)
+        return front
 
     def closes(
         self, instrument: Instrument, first: datetime.date, last: datetime.date
     ) -> tuple[float, float]:
-        """Return the lowest and highest close before each of the days from `first` to `last`."""
-        first = max(first - _ONE_DAY, FIRST_DAY)
-        span = self._levels.range_of(instrument.factor, first, last - _ONE_DAY)
-        lowest, highest = np.exp(span + self._scale[instrument.factor]) * instrument.ratio
+        """Return the lowest and highest close before each of the days from `first` to `last`.
+
+        Where prices jump on the way, what they were before and after counts on all of them.
+        """
+        first, last = max(first - _ONE_DAY, FIRST_DAY), last - _ONE_DAY
+        span = self._levels.range_of(instrument.factor, first, last)
+        from_ns, until_ns = et_ns(first, 16), et_ns(last, 16)
+        jumps = [self._script.jumped(ts_ns) for ts_ns in self._stations(from_ns, until_ns)]
+        span = span + [min(jumps), max(jumps)] + self._scale[instrument.factor]
+        lowest, highest = np.exp(span) * instrument.ratio
         return float(lowest), float(highest)
 
     def look(self, instrument: Instrument, ts_ns: int) -> Look:
         """Return the instrument's market as it stands; between sessions as it closed."""
+        ts_ns = self._script.quoted_ns(ts_ns)
         hours, at_ns = quoted(ts_ns, "cme" if instrument.kind == "future" else "equity")
         exact, tick = self.price(instrument, at_ns), instrument.tick
         noise = self._noise(instrument, at_ns)
@@ -137,9 +152,22 @@ class Spots:
         path = self._levels.day(path_date(at_ns))
         is_vol = instrument.kind == "volatility"
         power = -_LEVERAGE if is_vol else 1.0
-        span: Floats = np.array(path.extremes(instrument.factor, hours.open_ns, at_ns))
-        prices = exact * np.exp(power * (span - path.at(at_ns)[instrument.factor]))
+        factor, stations = instrument.factor, self._stations(hours.open_ns, at_ns)
+        spans: Floats = np.array(
+            [
+                np.array(path.extremes(factor, since_ns, until_ns)) + self._script.jumped(since_ns)
+                for since_ns, until_ns in pairwise((*stations, at_ns))
+            ]
+        )
+        prices = exact * np.exp(power * (spans - self._logs(at_ns)[factor]))
         return opened, float(prices.min()), float(prices.max())
+
+    def _logs(self, ts_ns: int, *, options: bool = False) -> Floats:
+        return self._levels.at(ts_ns) + self._script.jumped(ts_ns, options=options)
+
+    def _stations(self, from_ns: int, until_ns: int) -> list[int]:
+        """Return the moment, and the jumps that follow on it."""
+        return [from_ns, *self._script.jumps(from_ns, until_ns)]
 
 
 def quoted(ts_ns: int, calendar: Calendar) -> tuple[Session, int]:

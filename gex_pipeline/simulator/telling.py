@@ -43,8 +43,12 @@ class SpotTeller:
         return [
             (key, new)
             for key in keys
-            if key in self._symbols and (new := self._new(key, fields, ts_ns))
+            if self._is_quoted(key, ts_ns) and (new := self._new(key, fields, ts_ns))
         ]
+
+    def _is_quoted(self, key: str, ts_ns: int) -> bool:
+        symbol = self._symbols.get(key)
+        return symbol is not None and not self._desk.market.script.halted(symbol, ts_ns)
 
     def _new(self, key: str, fields: frozenset[int], ts_ns: int) -> Item:
         symbol = self._symbols[key]

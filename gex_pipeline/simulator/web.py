@@ -16,6 +16,7 @@ class Request(msgspec.Struct, frozen=True):
     path: str
     query: dict[str, str]
     form: dict[str, str]
+    body: bytes
     headers: dict[str, str]
 
 
@@ -57,6 +58,7 @@ async def read_request(
         path=scope["path"],
         query=_pairs(scope["query_string"]),
         form=_pairs(body),
+        body=body,
         headers={
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         },
