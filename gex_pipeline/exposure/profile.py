@@ -2,14 +2,18 @@
 
 With x = log(S'/S), each line is a bell: GEX(x) = S exp(x) sum_i c_i exp(-(a_i x + b_i)^2 / 2) with
 a = 1/(sigma sqrt T) and b = d1 at spot. So a node costs one exp per line, and two things save most
-of them: neighbouring lines of one expiry are near zero at the same nodes, so a block of them is
-computed only where one of its bells is above 2e-16 of its peak; and bells much wider than a step
-(months to expiry) are computed at every m-th node and interpolated by a polynomial of degree 15.
+of them. An expiry's curve is smooth on the scale of its narrowest bell: a week to expiry or more it
+is computed at Chebyshev's nodes, as few as that scale asks for, and carried to all others by the
+polynomial through them. Nearer to expiry neighbouring lines are near zero at the same nodes: a
+block of them is computed only where one of its bells is above 2e-16 of its peak.
 """
 
-from functools import cache
+import math
+from bisect import bisect_left, bisect_right
+from functools import lru_cache
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from gex_pipeline.market.arrays import Floats, Ints
@@ -17,13 +21,26 @@ from gex_pipeline.market.arrays import Floats, Ints
 REACH: Final = 8.5
 """exp(-8.5^2/2) = 2e-16: beyond this many standard deviations a bell is below rounding."""
 _BLOCK_EXPONENTS: Final = 40_000
-"""Exponents at a time: a block stays in the cache, and its lines near one another."""
+"""Exponents at a time: a block stays in the cache."""
 _BLOCK_LINES_MIN: Final = 32
-_SMOOTH: Final = 0.15
-"""Largest slope x step to interpolate at: 16 points then err by less than 1e-12 of the peak."""
-_STRIDE_MAX: Final = 12
-_MARGIN: Final = 8
-"""Nodes beyond each end, so that every interpolation is central."""
+_DEGREE: Final = (12.0, 7.2)
+"""Chebyshev's nodes, base and per deviation of the narrowest bell between middle and end: the
+polynomial then errs by less than 1e-13 of a bell's peak."""
+_WORTH: Final = 0.8
+"""Share of the nodes asked for above which interpolation saves nothing,"""
+_DEVIATIONS_MAX: Final = 12.0
+"""and where it ends: a tail far below a curve's peak keeps its sign only in a direct sum."""
+
+
+class _Grid(msgspec.Struct, frozen=True, eq=False):
+    """Where a curve is computed, and how it is carried to the nodes asked for."""
+
+    nodes: list[float]
+    """Ascending."""
+    powers: Floats
+    """(3, nodes) their squares, themselves and 1."""
+    spread: Floats | None
+    """(nodes, nodes asked for) weights of the polynomial; None: both are the same."""
 
 
 def nodes(span: float, count: int) -> Floats:
@@ -36,22 +53,25 @@ def scan(slope: Floats, d1: Floats, bells: Floats, start: Ints, x: Floats) -> Fl
     """Return (W, G, len(x)): the sum over each group's lines, without the factor S exp(x).
 
     `slope` and `d1` are (N,), `bells` (W, N) holds one row per weight, `start` (G + 1,) the groups'
-    first lines, `x` ascending and equally spaced.
+    first lines, `x` the `nodes` of a span.
     """
     total = np.zeros((bells.shape[0], start.size - 1, x.size))
-    lines = _Lines(slope, d1, bells, start)
-    step = float(x[1] - x[0])
-    for stride, groups in _by_stride(slope, start, step, x.size - 1).items():
-        if stride == 1:
-            _scan_nodes(lines, groups, x, total)
-            continue
-        count = (x.size - 1) // stride + 1 + 2 * _MARGIN
-        coarse_x = x[0] + step * stride * (np.arange(count) - _MARGIN)
-        coarse = np.zeros((bells.shape[0], start.size - 1, count))
-        _scan_nodes(lines, groups, coarse_x, coarse)
-        windows = np.lib.stride_tricks.sliding_window_view(coarse[:, groups], 2 * _MARGIN, axis=2)
-        between = windows[:, :, 1:] @ _phases(stride).T
-        total[:, groups] = between.reshape(*between.shape[:2], -1)[:, :, : x.size]
+    filled = np.flatnonzero(start[1:] > start[:-1])
+    if not filled.size:
+        return total
+    terms = np.stack((-0.5 * slope * slope, -slope * d1, -0.5 * d1 * d1), axis=1)
+    reach = (np.maximum.reduceat(slope, start[filled]) * x[-1]).tolist()
+    grids = _grids(x, reach)
+    room = np.empty(max(_BLOCK_EXPONENTS, _BLOCK_LINES_MIN * x.size))
+    blocks = _blocks(slope, d1, start[filled], reach, grids)
+    for group, grid, felt in zip(filled.tolist(), grids, blocks, strict=True):
+        curve = np.zeros((bells.shape[0], len(grid.nodes)))
+        for first, last, left, right in felt:
+            exponent = room[: (last - first) * (right - left)].reshape(last - first, -1)
+            np.dot(terms[first:last], grid.powers[:, left:right], out=exponent)
+            np.exp(exponent, out=exponent)
+            curve[:, left:right] += bells[:, first:last] @ exponent
+        total[:, group] = curve if grid.spread is None else curve @ grid.spread
     return total
 
 
@@ -78,75 +98,66 @@ def dollars(total: Floats, spot: float, x: Floats) -> Floats:
     return np.asarray(total * (spot * np.exp(x)))
 
 
-def _by_stride(slope: Floats, start: Ints, step: float, steps: int) -> dict[int, list[int]]:
-    """Return the groups that have lines, by the widest stride that their narrowest bell bears."""
-    filled = np.flatnonzero(start[1:] > start[:-1])
-    if not filled.size:
-        return {}
-    narrowest = np.maximum.reduceat(slope, start[filled]).tolist()
-    strides = [m for m in range(_STRIDE_MAX, 0, -1) if steps % m == 0]
-    groups: dict[int, list[int]] = {}
-    for group, a in zip(filled.tolist(), narrowest, strict=True):
-        stride = next((m for m in strides if a * step * m <= _SMOOTH), 1)
-        groups.setdefault(stride, []).append(group)
-    return groups
+def _grids(x: Floats, reach: list[float]) -> list[_Grid]:
+    """Return the grid of each group; `reach` is x's end in deviations of its narrowest bell."""
+    key = x.tobytes()
+    sizes = [_size(x.size, deviations) for deviations in reach]
+    made = {size: _grid(key, size) for size in set(sizes)}
+    return [made[size] for size in sizes]
 
 
-class _Lines:
-    """The bells of one scan: the exponent's terms in x^2, x and 1, and where each line is felt."""
-
-    def __init__(self, slope: Floats, d1: Floats, bells: Floats, start: Ints) -> None:
-        self.terms = np.stack((-0.5 * slope * slope, -slope * d1, -0.5 * d1 * d1), axis=1)
-        self.low = (-REACH - d1) / slope
-        self.high = (REACH - d1) / slope
-        self.bells = bells
-        self.start = start.tolist()
+def _size(count: int, deviations: float) -> int:
+    """Return how many of Chebyshev's nodes a curve needs; 0: it is not to be interpolated."""
+    base, per_deviation = _DEGREE
+    if deviations > _DEVIATIONS_MAX:
+        return 0
+    size = 4 * math.ceil((base + per_deviation * deviations) / 4)
+    return size if size <= _WORTH * count else 0
 
 
-def _scan_nodes(lines: _Lines, groups: list[int], x: Floats, total: Floats) -> None:
-    """Add each block of the groups' lines to `total`, (W, G, len(x)), where it can be felt."""
-    powers = np.stack((x * x, x, np.ones_like(x)))
-    size = max(_BLOCK_LINES_MIN, _BLOCK_EXPONENTS // x.size)
-    room = np.empty(size * x.size)
-    for group, first, last, left, right in _blocks(lines, groups, x, size):
-        exponent = room[: (last - first) * (right - left)].reshape(last - first, -1)
-        np.dot(lines.terms[first:last], powers[:, left:right], out=exponent)
-        np.exp(exponent, out=exponent)
-        for weight, bell in enumerate(lines.bells):  # cheaper than one product of two thin rows
-            total[weight, group, left:right] += bell[first:last] @ exponent
+@lru_cache(maxsize=64)
+def _grid(x_bytes: bytes, size: int) -> _Grid:
+    """Return Chebyshev's nodes between x's ends, and the polynomials through them at each x."""
+    x = np.frombuffer(x_bytes)
+    if not size:
+        return _Grid(x.tolist(), _powers(x), None)
+    angle = (np.arange(size, 0, -1) - 0.5) * (np.pi / size)
+    at = x[-1] * np.cos(angle)
+    away = x - at[:, np.newaxis]
+    away[away == 0] = np.finfo(np.float64).tiny  # a node that is asked for takes all the weight
+    weights = ((-1.0) ** np.arange(size) * np.sin(angle))[:, np.newaxis] / away
+    return _Grid(at.tolist(), _powers(at), weights / weights.sum(axis=0))
+
+
+def _powers(x: Floats) -> Floats:
+    return np.stack((x * x, x, np.ones_like(x)))
 
 
 def _blocks(
-    lines: _Lines, groups: list[int], x: Floats, size: int
-) -> list[tuple[int, int, int, int, int]]:
-    """Return (group, first line, last, first node, last) of each block that any node can feel."""
-    start = lines.start
-    spans = [
-        (group, first, min(first + size, start[group + 1]))
-        for group in groups
-        for first in range(start[group], start[group + 1], size)
-    ]
-    low = [lines.low[first:last].min() for _, first, last in spans]
-    high = [lines.high[first:last].max() for _, first, last in spans]
-    left = np.searchsorted(x, low).tolist()
-    right = np.searchsorted(x, high, side="right").tolist()
-    return [
-        (*span, lower, upper)
-        for span, lower, upper in zip(spans, left, right, strict=True)
-        if upper > lower
-    ]
+    slope: Floats, d1: Floats, start: Ints, reach: list[float], grids: list[_Grid]
+) -> list[list[tuple[int, int, int, int]]]:
+    """Return for each group (first line, last, first node, last) of each block that is felt.
 
-
-@cache
-def _phases(stride: int) -> Floats:
-    """Return (stride, 16): weights of the coarse nodes around each of `stride` fine ones.
-
-    Lagrange's polynomial through the eight nodes at or below and the eight above.
+    A block has about as many lines as are felt at one place, or as the cache holds.
     """
-    stencil = np.arange(1 - _MARGIN, _MARGIN + 1)
-    phase = np.arange(stride)[:, np.newaxis] / stride
-    columns = []
-    for k in stencil:
-        others = stencil[stencil != k]
-        columns.append(np.prod((phase - others) / (k - others), axis=1))
-    return np.stack(columns, axis=1)
+    ends = [*start[1:].tolist(), slope.size]
+    spans = []
+    for first, last, deviations, grid in zip(start.tolist(), ends, reach, grids, strict=True):
+        together = int((last - first) * min(2 * REACH / deviations, 1))
+        size = max(_BLOCK_LINES_MIN, min(together, _BLOCK_EXPONENTS // len(grid.nodes)))
+        spans.append([(at, min(at + size, last)) for at in range(first, last, size)])
+    firsts = [first for group in spans for first, _ in group]
+    low = iter(np.minimum.reduceat((-REACH - d1) / slope, firsts).tolist())
+    high = iter(np.maximum.reduceat((REACH - d1) / slope, firsts).tolist())
+    return [
+        [(*span, *_felt(grid.nodes, next(low), next(high))) for span in group]
+        for group, grid in zip(spans, grids, strict=True)
+    ]
+
+
+def _felt(nodes: list[float], low: float, high: float) -> tuple[int, int]:
+    """Return the first and behind the last node within the bounds."""
+    if low <= nodes[0] and high >= nodes[-1]:
+        return 0, len(nodes)
+    left = bisect_left(nodes, low)
+    return left, max(left, bisect_right(nodes, high))
