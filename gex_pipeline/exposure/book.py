@@ -34,6 +34,8 @@ class Book(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     greeks: LineGreeks
     exposures: tuple[LineExposure, ...]
     """(W)"""
+    bells: Floats
+    """(W, N) theirs."""
     start: Ints
     """(G + 1,) the first usable line of each group."""
     sums: Floats
@@ -69,6 +71,7 @@ def make_book(
         convention=convention,
         greeks=greeks,
         exposures=exposures,
+        bells=bells,
         start=start,
         sums=_group_sums(columns, start).reshape(len(WEIGHTS), len(_SUMS), -1),
         x=x,
@@ -92,7 +95,7 @@ def scope_scan(
     x = profile.nodes(book.convention.scan_span, book.convention.scan_nodes_one_date)
     key = groups.tobytes()
     if key not in known:
-        bells = np.stack([exposure.bell[lines] for exposure in book.exposures])
+        bells = book.bells[:, lines]
         ends = np.array([0, bells.shape[1]])
         slope, d1 = book.greeks.slope[lines], book.greeks.d1[lines]
         known[key] = profile.scan(slope, d1, bells, ends, x)[:, 0]

@@ -61,6 +61,31 @@ class _Lobe(msgspec.Struct, gc=False):
     peak: float
 
 
+class _Bracket(msgspec.Struct, gc=False):
+    """What is left of the stretch that holds a root."""
+
+    low: float
+    high: float
+    g_low: float
+    g_high: float
+
+    @property
+    def chord(self) -> float:
+        """Where the straight line between its ends crosses zero."""
+        return self.low - self.g_low * (self.high - self.low) / (self.g_high - self.g_low)
+
+    def narrowed(self, x: float, g: float, slope: float) -> float:
+        """Take in the curve at x; return the Newton step from it, or the middle if it leaves."""
+        if (g < 0) == (self.g_low < 0):
+            self.low = x
+        else:
+            self.high = x
+        if g == 0:
+            return x
+        step = x - g / slope if slope else math.nan
+        return step if self.low <= step <= self.high else 0.5 * (self.low + self.high)
+
+
 def find_crossings(
     x: Floats, curves: Floats, evaluate: Evaluate, spot: float, gate: float, grid_span: float
 ) -> list[Crossings]:
@@ -74,13 +99,14 @@ def find_crossings(
     ]
     flips: list[list[Flip]] = [[] for _ in borders]
     if sharp:
-        curve, left, right = np.array(sharp).T
-        roots, slopes = _roots(
-            x[left], x[right], curves[curve, left], curves[curve, right], partial(evaluate, curve)
-        )
-        rising = curves[curve, left] < 0
-        columns = (curve, roots, slopes, rising)
-        for w, root, slope, up in zip(*(column.tolist() for column in columns), strict=True):
+        brackets = [
+            _Bracket(*x[[left, right]].tolist(), *curves[w, [left, right]].tolist())
+            for w, left, right in sharp
+        ]
+        rising = [bracket.g_low < 0 for bracket in brackets]
+        curve = np.array([w for w, _, _ in sharp])
+        roots = _roots(brackets, partial(evaluate, curve))
+        for (w, _, _), up, (root, slope) in zip(sharp, rising, roots, strict=True):
             flips[w].append(_flip(root, slope, up=up, spot=spot, grid_span=grid_span))
     return [_answer(pairs, tuple(found)) for pairs, found in zip(borders, flips, strict=True)]
 
@@ -132,7 +158,10 @@ def _lobes(g: Floats) -> list[_Lobe]:
 def _without_noise(lobes: list[_Lobe], gate: float) -> list[_Lobe]:
     """Return the lobes left when the smallest below the gate is removed, again and again."""
     threshold = gate * max((lobe.peak for lobe in lobes), default=0.0)
-    while len(lobes) > 1:
+    large = [i for i, lobe in enumerate(lobes) if lobe.peak >= threshold]
+    if large:
+        lobes = lobes[large[0] : large[-1] + 1]  # noise beyond them just goes
+    while len(lobes) > max(len(large), 1):
         smallest = min(range(len(lobes)), key=lambda i: lobes[i].peak)
         if lobes[smallest].peak >= threshold:
             break
@@ -150,28 +179,20 @@ def _removed(lobes: list[_Lobe], at: int) -> list[_Lobe]:
 
 
 def _roots(
-    low: Floats,
-    high: Floats,
-    g_low: Floats,
-    g_high: Floats,
-    evaluate: Callable[[Floats], tuple[Floats, Floats]],
-) -> tuple[Floats, Floats]:
+    brackets: list[_Bracket], evaluate: Callable[[Floats], tuple[Floats, Floats]]
+) -> list[tuple[float, float]]:
     """Return the root in each bracket and dG/dS' there, by Newton's steps that never leave it.
 
     dG/dx = S exp(x) dG/dS', so the ratio of what `evaluate` returns is the Newton step in x.
     """
-    rising = g_low < 0
-    x = low - g_low * (high - low) / (g_high - g_low)
-    slope = np.zeros_like(x)
+    x = [bracket.chord for bracket in brackets]
+    slopes: list[float] = []
     for _ in range(_ROUNDS):
-        total, slope = evaluate(x)
-        before_root = (total < 0) == rising
-        low, high = np.where(before_root, x, low), np.where(before_root, high, x)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            moved = np.where(total == 0, x, x - total / slope)
-        moved = np.where((moved >= low) & (moved <= high), moved, 0.5 * (low + high))
-        done = np.abs(moved - x) <= _X_TOLERANCE
-        x = moved
-        if done.all():
+        totals, at = evaluate(np.array(x))
+        slopes, before = at.tolist(), x
+        steps = zip(brackets, x, totals.tolist(), slopes, strict=True)
+        x = [bracket.narrowed(place, g, slope) for bracket, place, g, slope in steps]
+        moved = (abs(new - old) for new, old in zip(x, before, strict=True))
+        if all(step <= _X_TOLERANCE for step in moved):
             break
-    return x, slope
+    return list(zip(x, slopes, strict=True))

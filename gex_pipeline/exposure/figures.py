@@ -125,10 +125,10 @@ def scope_crossings(
     """Return all crossings of the scope's usable `lines`, one entry a weight."""
     x, sums = scan
     slope, d1 = book.greeks.slope[lines], book.greeks.d1[lines]
-    bells = [exposure.bell[lines] for exposure in book.exposures]
+    bells = book.bells[:, lines]
 
     def evaluate(curve: Ints, at: Floats) -> tuple[Floats, Floats]:
-        return profile.values(slope, d1, np.stack([bells[w] for w in curve.tolist()]), at)
+        return profile.values(slope, d1, bells[curve], at)
 
     return find_crossings(
         x,
