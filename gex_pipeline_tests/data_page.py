@@ -45,7 +45,8 @@ def shared_columns() -> tuple[Column, ...]:
 def _lines() -> Iterator[str]:
     shared = shared_columns()
     yield "\n### Columns that tables share\n"
-    yield "Every table begins with these, except `daily` and `quality`, which name all of theirs.\n"
+    yield "Every table begins with these, except `daily`, `quality` and `greeks_compared`, which"
+    yield "name all of theirs.\n"
     yield from _columns(shared)
     for table in TABLES.values():
         yield from _table(table, shared)

@@ -15,6 +15,7 @@ import dagster as dg
 import duckdb
 from dagster_duckdb import DuckDBResource
 
+from gex_pipeline.archive.compare import ComparedMoment, compare_day, uncompared
 from gex_pipeline.archive.day import Finished, end_of_day, pending_days
 from gex_pipeline.archive.derive import derive_days
 from gex_pipeline.archive.quality import judge_days
@@ -99,6 +100,14 @@ class Pipeline:
     ) -> tuple[Recomputed, ...]:
         """Compute a date's exposure anew under live's convention with other parameters."""
         return recompute(self._lake(), date, convention_of(convention, parameters))
+
+    def compare_greeks(self, date: datetime.date) -> tuple[ComparedMoment, ...]:
+        """Hold a date's greeks, ours and the vendor's, against each other."""
+        return compare_day(self._lake(), date)
+
+    def uncompared(self) -> dict[datetime.date, str]:
+        """Return the finished dates of which that is still to be done."""
+        return uncompared(self._lake())
 
     def clean(self) -> Cleaned | None:
         """Remove what finished days have taken the place of, behind a grace."""

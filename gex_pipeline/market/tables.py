@@ -388,6 +388,76 @@ DAILY = Table(
     ("symbol", "source"),
 )
 
+GREEKS_COMPARED = Table(
+    "greeks_compared",
+    "Our greeks against the vendor's, contract by contract of the chain images: a row a moment,"
+    " days to expiry and distance from spot. Moments are every 30 minutes of regular hours and the"
+    " day's last image. Gamma and volatility only: images hold no other greek of the vendor's."
+    " A row is there where there are contracts; what cannot be said is null.",
+    (
+        *_ORIGIN,
+        Column("tape", "utf8", "", "of the images: gex.index"),
+        Column("symbol", "utf8", "", "canonical symbol"),
+        Column("ts_recv_ns", "int64", "ns", "the second at whose end the image was"),
+        Column("last", "bool", "", "of the day's last image"),
+        Column("spot", "float64", "$", "price of the underlying"),
+        Column("convention", "utf8", "", "of our figures: gexc-1:356bfcae"),
+        Column(
+            "dte",
+            "utf8",
+            "",
+            "calendar days to settlement: 0dte, 1-7, 8-45, 46+, all (of these), or expired:"
+            " settled by then and still listed, in no other row",
+        ),
+        Column("moneyness", "utf8", "", "|log(K/spot)|: 0-1%, 1-3%, 3-10%, 10%+, or all"),
+        Column("contracts", "int64", "", "listed in the bucket"),
+        Column("compared", "int64", "", "of them with a gamma by both"),
+        Column("gamma_none", "int64", "", "without a vendor's gamma: null, -999 and the like"),
+        Column("gamma_zero", "int64", "", "whose vendor's gamma prints 0"),
+        Column("ours_none", "int64", "", "without ours: settled, or no usable volatility"),
+        Column("iv_none", "int64", "", "without a vendor's volatility: null, 0, -999"),
+        Column("iv_stub", "int64", "", "whose vendor's volatility is above 0 and at most 0.02"),
+        Column("iv_compared", "int64", "", "of which iv_difference is told"),
+        Column("open_interest", "float64", "contracts", "of the bucket"),
+        Column("net_gex", "float64", "$/1%", "ours by open interest, calls + puts"),
+        Column("call_gex", "float64", "$/1%", "ours, calls: 0 or more"),
+        Column("put_gex", "float64", "$/1%", "ours, puts: 0 or less"),
+        Column("gross_gex", "float64", "$/1%", "ours, calls less puts"),
+        Column(
+            "vendor_net_gex",
+            "float64",
+            "$/1%",
+            "the same with the vendor's gamma as printed; null where it gives the chain none",
+        ),
+        Column("vendor_call_gex", "float64", "$/1%", "the vendor's, calls"),
+        Column("vendor_put_gex", "float64", "$/1%", "the vendor's, puts"),
+        Column("vendor_gross_gex", "float64", "$/1%", "the vendor's, calls less puts"),
+        Column("difference", "float64", "$/1%", "net_gex less vendor_net_gex"),
+        Column("difference_to_gross", "float64", "", "difference / vendor_gross_gex"),
+        Column(
+            "gamma_error_median",
+            "float64",
+            "",
+            "of |vendor / ours - 1| over contracts with open interest and a gamma by both, ours"
+            " 1e-12 at least; printed as 0 it is 1",
+        ),
+        Column("gamma_error_p90", "float64", "", "its 90th percentile"),
+        Column("gamma_error_max", "float64", "", "the largest"),
+        Column("gamma_error_mean", "float64", "", "its mean, weighted by open interest"),
+        Column("zero_oi_share", "float64", "", "share of open interest whose gamma prints 0"),
+        Column("zero_gross_gex", "float64", "$/1%", "our gross_gex of the contracts printed as 0"),
+        Column(
+            "iv_difference_median",
+            "float64",
+            "points",
+            "our own volatility of the line less the vendor's of the contract, 1 is 1%: over"
+            " contracts with open interest whose line has its own and whose vendor's is no stub",
+        ),
+        Column("iv_difference_p90", "float64", "points", "90th percentile without the sign"),
+    ),
+    ("symbol", "ts_recv_ns", "dte", "moneyness"),
+)
+
 # --- how we worked --------------------------------------------------------------------------------
 
 LEDGER = Table(
@@ -459,6 +529,7 @@ TABLES = {
         LEDGER,
         QUALITY,
         DAILY,
+        GREEKS_COMPARED,
         GEXBOT,
         API_USAGE,
     )
@@ -484,5 +555,7 @@ EVENT_TABLES = {
 }
 """Where the events of a tape go, by tag: every kind has its table, so rows + gaps close a part."""
 
-DERIVED_TABLES = {table.name: table for table in (GEX_1M, GEX_RECOMPUTED, DAILY, QUALITY)}
+DERIVED_TABLES = {
+    table.name: table for table in (GEX_1M, GEX_RECOMPUTED, DAILY, QUALITY, GREEKS_COMPARED)
+}
 """Made from other tables, when a day ends or on request; no tape carries them."""

@@ -73,9 +73,14 @@ def test_all_definitions_load() -> None:
         "keep_engine",
         "commit_tape",
         "finish_days",
+        "compare_greeks",
         "refresh_token",
     }
-    assert {sensor.name for sensor in repository.sensor_defs} == {"services", "days_over"}
+    assert {sensor.name for sensor in repository.sensor_defs} == {
+        "services",
+        "days_over",
+        "days_to_compare",
+    }
     assert services.minimum_interval_seconds is not None
     assert services.minimum_interval_seconds < 5
     assert {each.name for each in repository.schedule_defs} == {

@@ -16,7 +16,7 @@ from gex_pipeline.market.tables import (
 )
 
 IDENTITY = ("source", "mode", "session_date", "tape", "epoch", "seq")
-NO_TAPE = {"daily", "quality"}
+NO_TAPE = {"daily", "quality", "greeks_compared"}
 every_table = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 
 
@@ -41,6 +41,7 @@ def test_the_tables_of_the_lake() -> None:
         "ledger",
         "quality",
         "daily",
+        "greeks_compared",
         "gexbot",
         "api_usage",
     }
