@@ -30,6 +30,14 @@ def samples() -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def drawing_leaves_nothing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Matplotlib keeps its list of fonts there, and not in the user's home."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MPLCONFIGDIR", str(tmp_path_factory.mktemp("matplotlib")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def env_file_is_kept() -> Iterator[None]:
     """Nothing that the tests run writes the user's `.env`."""
     before = _digest(ROOT / ".env")

@@ -33,6 +33,7 @@ ANSWERS: Final[dict[str, list[tuple[Any, ...]]]] = {
         (TAPE, "", "lost", None, None, 4, None),
     ],
     "ledger": [(TAPE, "quotes", 5, 4, 1), (TAPE, "trades", 10, 10, 0)],
+    "errors": [(FRIDAY, "0dte", 1.0, 0.75, 2e9, 1e9), (FRIDAY, "1-7", None, None, None, None)],
 }
 """By the variable that holds it in Python."""
 
@@ -52,6 +53,24 @@ def ledger(table: str, outcome: str, events: int) -> Row:
     """Return what became of some updates in the minute of 10:00."""
     minute = day_ns(FRIDAY, "10:00")
     return {"table": table, "outcome": outcome, "events": events, "ts_minute_ns": minute}
+
+
+def compared() -> list[Row]:
+    """Return buckets of two moments: of the last one sums, parts and what has settled."""
+    zero_dte = {"gamma_error_median": 1.0, "zero_oi_share": 0.75}
+    zero_dte |= {"net_gex": 2e9, "vendor_net_gex": 1e9}
+    told: tuple[tuple[str, bool, str, str, Row], ...] = (
+        ("15:30", False, "0dte", "all", {"gamma_error_median": 0.5}),
+        ("16:15", True, "all", "all", zero_dte),
+        ("16:15", True, "1-7", "all", {}),
+        ("16:15", True, "0dte", "all", zero_dte),
+        ("16:15", True, "0dte", "10%+", zero_dte),
+        ("16:15", True, "expired", "all", {"zero_oi_share": 1.0}),
+    )
+    return [
+        {"ts_recv_ns": day_ns(FRIDAY, clock), "last": last, "dte": dte, "moneyness": far, **figures}
+        for clock, last, dte, far, figures in told
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +118,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
         ledger("quotes", "received", 2),
     ]
     add_part(paths, {"gaps": gaps, "ledger": counts}, lost=4)
+    derive(paths, "greeks_compared", compared(), key="images")
     return Lake(paths.root)
 
 
