@@ -18,7 +18,7 @@ from gex_pipeline.hot.frame import MAX_EVENTS, Frame, encode_frame
 from gex_pipeline.hot.keys import DAY_S, Keys
 from gex_pipeline.hot.tape import FIELD
 from gex_pipeline.market import sessions
-from gex_pipeline.market.events import ChainImage, Event
+from gex_pipeline.market.events import ChainImage, Event, GexSecond
 
 FRAMES_KEPT: Final = 50_000
 """A day's seconds of two underlyings of one calendar."""
@@ -52,6 +52,10 @@ class DirectRecorder:
             self._seq = frame.last_seq
             self._add(frame)
         self.recorded_ns = ts_ns
+
+    def newest_rows(self, symbols: Set[str]) -> list[GexSecond]:
+        """Return none: the first second has no change of level."""
+        return []
 
     def newest_images(self, symbols: Set[str]) -> list[Image]:
         """Return none: what is replayed begins where its owner says."""

@@ -6,6 +6,7 @@ which ones are there already. A second that takes several frames may have been c
 once more, always the same, and what the tape lacks of it is written.
 """
 
+import itertools
 import threading
 from collections.abc import Iterable, Iterator, Sequence, Set
 from math import isnan
@@ -29,8 +30,8 @@ from gex_pipeline.lake.parts import Chain, read_chain, sync_chain
 from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.lake.recording import recorded
 from gex_pipeline.market import sessions
-from gex_pipeline.market.events import ChainImage, Event, Gap
-from gex_pipeline.market.tables import CHAIN_1M
+from gex_pipeline.market.events import ChainImage, Event, Gap, GexSecond
+from gex_pipeline.market.tables import CHAIN_1M, GEX
 
 TAPE_SOURCE: Final = "gex"
 IMAGE_BYTES: Final = 8 * 1024 * 1024
@@ -39,6 +40,8 @@ _TAIL: Final = 1024
 """Events at a tape's end that are looked at: more than any second has."""
 _IMAGE_TAIL: Final = 8192
 """So many hold the images of some minutes."""
+_ROW_TAIL: Final = 65_536
+"""So many hold the quarter of an hour in which indexes and some funds quote on."""
 _EVENTS_PER_FRAME: Final = 5
 """A second of one underlying at least."""
 
@@ -52,6 +55,10 @@ class Recording(Protocol):
 
     def write(self, ts_ns: int, events: Sequence[Event], /) -> None:
         """Keep a second, or what is missing of it."""
+        ...
+
+    def newest_rows(self, symbols: Set[str], /) -> list[GexSecond]:
+        """Return the rows of the newest seconds of each symbol, oldest first; two at least."""
         ...
 
     def newest_images(self, symbols: Set[str], /) -> list[Image]:
@@ -89,7 +96,7 @@ class Recorder:
         newest_of = (
             _newest(_spooled(self._spool, _TAIL)),
             _newest(_sent(store, keys, self.tape, _TAIL)),
-            _newest(_archived(self._paths, archived)),
+            _newest(_archived(self._paths, archived, _TAIL)),
         )
         self.recorded_ns, self._written = max(newest_of)
         """The newest second on the tape, 0: none; and how many of its events are there."""
@@ -114,12 +121,33 @@ class Recorder:
             self._spool.append(batch, day)
             self._written += len(batch)
 
+    def newest_rows(self, symbols: Set[str]) -> list[GexSecond]:
+        """Return the rows of the newest seconds of each symbol on the tape, oldest first.
+
+        Some underlyings stop before others: where one has no row at the very end, it is further up.
+        """
+        for events in (_TAIL, _ROW_TAIL):
+            rows = self._rows(events)
+            if {row.symbol for row in rows} >= symbols:
+                break
+        return rows
+
+    def _rows(self, events: int) -> list[GexSecond]:
+        chain = read_chain(self._paths, self.tape)
+        found = itertools.chain(
+            _archived(self._paths, chain, events, {GEX.name}),
+            _sent(self._store, self._keys, self.tape, events),
+            _spooled(self._spool, events),
+        )
+        rows = {event.seq: event for event in found if isinstance(event, GexSecond)}
+        return [rows[seq] for seq in sorted(rows)]
+
     def newest_images(self, symbols: Set[str]) -> list[Image]:
         """Return the newest whole chain on the tape of each symbol, where there is one."""
         newest: dict[str, ChainImage] = {}
         chain = read_chain(self._paths, self.tape)
         for events in (
-            _archived_images(self._paths, chain),
+            _archived(self._paths, chain, _IMAGE_TAIL, {CHAIN_1M.name}),
             _sent(self._store, self._keys, self.tape, _IMAGE_TAIL),
             _spooled(self._spool, _IMAGE_TAIL),
         ):
@@ -198,12 +226,9 @@ def _sent(store: redis.Redis, keys: Keys, tape: str, events: int) -> Iterator[Ev
         yield from decode_frame(entry[FIELD]).events
 
 
-def _archived(paths: LakePaths, chain: Chain) -> Iterator[Event]:
-    for stretch in recorded(paths, chain, after_seq=max(chain.cursor - _TAIL, 0)):
-        yield from stretch.events
-
-
-def _archived_images(paths: LakePaths, chain: Chain) -> Iterator[Event]:
-    after = max(chain.cursor - _IMAGE_TAIL, 0)
-    for stretch in recorded(paths, chain, after_seq=after, tables={CHAIN_1M.name}):
+def _archived(
+    paths: LakePaths, chain: Chain, events: int, tables: Set[str] | None = None
+) -> Iterator[Event]:
+    after = max(chain.cursor - events, 0)
+    for stretch in recorded(paths, chain, after_seq=after, tables=tables):
         yield from stretch.events

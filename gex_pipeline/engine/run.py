@@ -101,7 +101,8 @@ class Engine:
         self._publisher = Publisher(store, keys)
         served = [symbol for lane in self._lanes.values() for symbol in lane.underlyings]
         self._final_ns = {symbol: self._publisher.resume(symbol, market_ns()) for symbol in served}
-        self._worker = Worker(self._recorders, self._publisher, self._pace)
+        fed = {tape: frozenset(lane.underlyings) for tape, lane in self._lanes.items()}
+        self._worker = Worker(self._recorders, fed, self._publisher, self._pace)
         self._published_s: dict[str, float] = {}
         self._was_silent: dict[str, bool] = {}
         self._measured = (time.monotonic(), time.process_time())

@@ -7,13 +7,14 @@ none is skipped. Of previews only the newest of each underlying waits.
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from typing import Final
 
 from gex_pipeline.engine.pace import Pace
 from gex_pipeline.engine.publish import Publisher
 from gex_pipeline.engine.record import Recording, chain_images
 from gex_pipeline.exposure.lane import Second
+from gex_pipeline.exposure.level_change import Levels
 from gex_pipeline.exposure.live import Image
 from gex_pipeline.exposure.moment import EVERY, PUBLISHED, figures, second_events
 
@@ -27,8 +28,13 @@ class Worker:
     """Folds, records and publishes what is queued; `run` is its thread."""
 
     def __init__(
-        self, recorders: Mapping[str, Recording], publisher: Publisher, pace: Pace
+        self,
+        recorders: Mapping[str, Recording],
+        symbols: Mapping[str, Set[str]],
+        publisher: Publisher,
+        pace: Pace,
     ) -> None:
+        """Prepare a worker; `symbols` are those of each tape."""
         self.queued = 0
         """Complete seconds that were put; `seconds` of them are done."""
         self.seconds = 0
@@ -36,6 +42,10 @@ class Worker:
         self.fold_s: dict[str, float] = {}
         """CPU time of the newest fold and publication, by underlying."""
         self._recorders, self._publisher, self._pace = recorders, publisher, pace
+        self._levels = {
+            tape: Levels(recorder.newest_rows(symbols[tape]))
+            for tape, recorder in recorders.items()
+        }
         self._changed = threading.Condition()
         self._seconds: deque[tuple[str, Second]] = deque()
         self._previews: dict[str, Image] = {}
@@ -92,7 +102,8 @@ class Worker:
         ts_ns = second.ts_ns
         recorder = self._recorders[tape]
         new = ts_ns > recorder.recorded_ns
-        recorder.write(ts_ns, [*second_events(ts_ns, folded), *chain_images(second)])
+        figured = second_events(ts_ns, folded, self._levels[tape])
+        recorder.write(ts_ns, [*figured, *chain_images(second)])
         for image, snapshots in folded:
             self._publisher.snapshots(image, snapshots)
             if new:

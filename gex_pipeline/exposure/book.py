@@ -77,7 +77,7 @@ def make_book(
         x=x,
         scan=profile.scan(greeks.slope, greeks.d1, bells, start, x),
         tallies=tally(chain),
-        evidence=gather_evidence(chain, smile, convention),
+        evidence=gather_evidence(chain, smile, convention, greeks, exposures[0]),
         expected_move=find_expected_move(chain, smile),
     )
 

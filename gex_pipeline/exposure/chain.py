@@ -79,7 +79,11 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     volume: Floats
     ts_quote_ns: Ints
     """0 where the source has none."""
+    streamed: Bools | None = None
+    """The contract's newest word was pushed by a stream that is heard; None: of a file."""
 
+    vanished: int = 0
+    """Contracts that the source has stopped listing; they are not in."""
     duplicates: int = 0
     """Rows that repeated a contract; the newest was kept."""
     dropped: dict[str, int] = {}

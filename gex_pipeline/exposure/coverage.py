@@ -11,12 +11,12 @@ import msgspec
 import numpy as np
 
 from gex_pipeline.exposure.carry import SHORT_YEARS, spot_gap
-from gex_pipeline.exposure.chain import AsofRule, Chain
+from gex_pipeline.exposure.chain import QUOTE_AGE_MAX_S, AsofRule, Chain
 from gex_pipeline.exposure.evidence import Evidence
+from gex_pipeline.exposure.feed import FILE, Feed, FeedReason
 from gex_pipeline.exposure.scopes import lines_of
 from gex_pipeline.exposure.smile import Smile
 from gex_pipeline.market.arrays import Bools, Floats, Ints
-from gex_pipeline.options.forward import median
 
 ConfidenceLevel = Literal["high", "low", "unusable"]
 
@@ -29,6 +29,7 @@ _NO_GAP: Final = 0.5
 _LAST_CLOSE: Final = 0.9
 _FRESH_S: Final = 60
 _STALE_SPAN_S: Final = 1740
+_NO_AGES: Final = np.zeros(0)
 
 
 class Factors(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,11 +48,12 @@ class Factors(msgspec.Struct, frozen=True, kw_only=True):
         """The confidence."""
         return float(math.prod(msgspec.structs.astuple(self)))
 
-    @property
-    def reasons(self) -> tuple[str, ...]:
-        """The factors that lower it most: those below 0.8."""
-        fields = self.__struct_fields__
-        return tuple(name for name in fields if getattr(self, name) < REASON_BELOW)
+    def reasons(self, feed_reason: str | None = None) -> tuple[str, ...]:
+        """Return the factors that lower it most: those below 0.8, the feed's with its cause."""
+        low = [name for name in self.__struct_fields__ if getattr(self, name) < REASON_BELOW]
+        return tuple(
+            f"{name}:{feed_reason}" if name == "feed" and feed_reason else name for name in low
+        )
 
 
 class Forwards(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +65,26 @@ class Forwards(msgspec.Struct, frozen=True, kw_only=True):
     rate: int
     zero: int
     fallbacks: tuple[str, ...]
+
+
+class Live(msgspec.Struct, frozen=True, kw_only=True):
+    """What only a feed has: how much of the figures is streamed and fresh, and whether it comes."""
+
+    streamed_share: float | None
+    """Of gross GEX by open interest: contracts whose newest word a stream pushed that is heard;
+    None without any GEX."""
+    quote_age_p90_s: float | None
+    """So old are nine in ten of the near-money quotes at most; None without a timed one."""
+    old_quotes: float | None
+    """Share of them older than 300 s, which count as no quotes."""
+    windows: int
+    """Answers that the chain comes in, of expiries that are not over."""
+    windows_complete: int
+    """Those that came whole the last time, and not too long ago."""
+    windows_age_s: float | None
+    """Since the newest whole answer of the one that has waited longest; None: one never came."""
+    feed_reason: FeedReason | None
+    """Why the factor `feed` is below 1."""
 
 
 class Coverage(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +103,8 @@ class Coverage(msgspec.Struct, frozen=True, kw_only=True):
     excluded_oi: float
     expired_contracts: int
     expired_oi: float
+    parity_share: float
+    """Share whose expiry has a parity forward."""
     forwards: Forwards
     rate: float
     """Continuous."""
@@ -96,23 +120,24 @@ class Coverage(msgspec.Struct, frozen=True, kw_only=True):
     """Expiries so near that the floor of five minutes stands in."""
     duplicates: int
     dropped: dict[str, int]
+    vanished: int
+    """Contracts of the underlying that the feed stopped listing: not in the figures."""
+    live: Live | None
+    """None for a file."""
     factors: Factors
     level: ConfidenceLevel
     reasons: tuple[str, ...]
-    """The factors below 0.8."""
+    """The factors below 0.8, the feed's with its cause: feed:silent."""
 
 
-def measure_coverage(evidence: Evidence, scope: Bools, feed: float = 1.0) -> Coverage:
-    """Return the coverage of the groups in `scope`, (G,).
-
-    `feed` is 0 when a feeding tape is silent or frozen, else the share of complete chain windows;
-    a file's is 1.
-    """
+def measure_coverage(evidence: Evidence, scope: Bools, feed: Feed = FILE) -> Coverage:
+    """Return the coverage of the groups in `scope`, (G,)."""
     chain, smile = evidence.chain, evidence.smile
     none, own, vendor = evidence.oi[:, scope].sum(axis=1).tolist()
     total = none + own + vendor
     near = _near(evidence, scope)
-    age_s = _median_age_s(chain, evidence.near[near]) if chain.live else None
+    ages_s = _ages_s(chain, evidence.near[near]) if chain.live else _NO_AGES
+    age_s = _middle(ages_s)
     blur = evidence.near_blur[near]
     iv_band = _lower_median(blur, evidence.near_oi[near])
     gap = spot_gap(chain, smile.years, smile.forwards, smile.carry.rate.value, scope)
@@ -123,7 +148,7 @@ def measure_coverage(evidence: Evidence, scope: Bools, feed: float = 1.0) -> Cov
         band=0.0 if iv_band is None else 1 / (1 + (iv_band / _BAND_SCALE) ** 2),
         sync=_NO_GAP if gap is None else math.exp(-((gap / _GAP_SCALE) ** 2)),
         quote_time=_quote_time_factor(chain, age_s),
-        feed=feed,
+        feed=feed.factor,
     )
     return Coverage(
         oi_own=_ratio(own, total),
@@ -134,6 +159,7 @@ def measure_coverage(evidence: Evidence, scope: Bools, feed: float = 1.0) -> Cov
         excluded_oi=float(evidence.excluded_oi[scope].sum()),
         expired_contracts=evidence.expired_contracts,
         expired_oi=evidence.expired_oi,
+        parity_share=_ratio(float(evidence.parity_oi[scope].sum()), total),
         forwards=_forward_counts(chain, smile, scope),
         rate=smile.carry.rate.value,
         rate_source=smile.carry.rate.source,
@@ -144,9 +170,11 @@ def measure_coverage(evidence: Evidence, scope: Bools, feed: float = 1.0) -> Cov
         floored=tuple(_name(chain, g) for g in np.flatnonzero(smile.floored & scope).tolist()),
         duplicates=chain.duplicates,
         dropped=chain.dropped,
+        vanished=chain.vanished,
+        live=_live(evidence, scope, feed, ages_s) if chain.live else None,
         factors=factors,
         level=confidence_level(factors.product),
-        reasons=factors.reasons,
+        reasons=factors.reasons(feed.reason),
     )
 
 
@@ -180,10 +208,33 @@ def _lower_median(values: Floats, weights: Floats) -> float | None:
     return float(values[order[min(int(reached), order.size - 1)]])
 
 
-def _median_age_s(chain: Chain, near: Ints) -> float | None:
+def _live(evidence: Evidence, scope: Bools, feed: Feed, ages_s: Floats) -> Live:
+    gross = float(evidence.gross[scope].sum())
+    fresh = int(np.searchsorted(ages_s, QUOTE_AGE_MAX_S, side="right"))
+    tenth = math.ceil(0.9 * ages_s.size) - 1
+    return Live(
+        streamed_share=float(evidence.streamed[scope].sum()) / gross if gross > 0 else None,
+        quote_age_p90_s=float(ages_s[tenth]) if ages_s.size else None,
+        old_quotes=1 - fresh / ages_s.size if ages_s.size else None,
+        windows=feed.windows,
+        windows_complete=feed.windows_complete,
+        windows_age_s=feed.windows_age_s,
+        feed_reason=feed.reason,
+    )
+
+
+def _ages_s(chain: Chain, near: Ints) -> Floats:
+    """Return the ages of timed quotes of lines, youngest first."""
     quoted = chain.ts_quote_ns[:, near]
-    ages = (chain.asof_ns - quoted[quoted > 0]) / 1e9
-    return median(ages) if ages.size else None
+    return np.sort((chain.asof_ns - quoted[quoted > 0]) / 1e9)
+
+
+def _middle(ordered: Floats) -> float | None:
+    """Return the median of ordered values; None without any."""
+    if not ordered.size:
+        return None
+    half = ordered.size // 2
+    return float(ordered[half] if ordered.size % 2 else (ordered[half - 1] + ordered[half]) / 2)
 
 
 def _quote_time_factor(chain: Chain, age_s: float | None) -> float:

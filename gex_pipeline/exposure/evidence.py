@@ -7,6 +7,7 @@ import numpy as np
 
 from gex_pipeline.exposure.chain import CALL, PUT, Chain
 from gex_pipeline.exposure.convention import Convention
+from gex_pipeline.exposure.greeks import LineExposure, LineGreeks
 from gex_pipeline.exposure.smile import NEAR_MONEY, NONE, OWN, VENDOR, Smile
 from gex_pipeline.exposure.tallies import per_group
 from gex_pipeline.market.arrays import Bools, Floats, Ints
@@ -32,6 +33,12 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     greeks_worth: Floats
     """The same, each contract counted by what its source is worth."""
     forward_worth: Floats
+    parity_oi: Floats
+    """Open interest in the window of groups with a parity forward."""
+    gross: Floats
+    """|call| + |put| GEX by open interest,"""
+    streamed: Floats
+    """and of it what a stream that is heard told last."""
     excluded_contracts: Floats
     excluded_oi: Floats
     expired_contracts: int
@@ -48,8 +55,14 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """(P,)"""
 
 
-def gather_evidence(chain: Chain, smile: Smile, convention: Convention) -> Evidence:
-    """Return the evidence of all groups of a chain."""
+def gather_evidence(
+    chain: Chain,
+    smile: Smile,
+    convention: Convention,
+    greeks: LineGreeks,
+    exposure: LineExposure,
+) -> Evidence:
+    """Return the evidence of all groups of a chain; `exposure` is by open interest."""
     count = len(chain.groups)
     oi = chain.open_interest.sum(axis=0)
     window = np.abs(np.log(chain.strike / chain.spot)) <= convention.window
@@ -63,12 +76,17 @@ def gather_evidence(chain: Chain, smile: Smile, convention: Convention) -> Evide
     expired = chain.listed & ~smile.live[chain.group]
     near = _near_money(chain, smile)
     two_sided, blur = _near_quotes(chain, smile, near)
+    parity = np.array([f is not None and f.method == "parity" for f in smile.forwards])
+    gross, streamed = _streamed(chain, greeks, exposure)
     return Evidence(
         chain=chain,
         smile=smile,
         oi=by_source,
         greeks_worth=by_source[OWN] + vendor * by_source[VENDOR],
         forward_worth=worth * by_source.sum(axis=0),
+        parity_oi=parity * by_source.sum(axis=0),
+        gross=gross,
+        streamed=streamed,
         excluded_contracts=per_group(chain, excluded.sum(axis=0)),
         excluded_oi=per_group(chain, (chain.open_interest * excluded).sum(axis=0)),
         expired_contracts=int(np.count_nonzero(expired)),
@@ -79,6 +97,20 @@ def gather_evidence(chain: Chain, smile: Smile, convention: Convention) -> Evide
         near_blur=blur,
         near_oi=oi[near],
     )
+
+
+def _streamed(chain: Chain, greeks: LineGreeks, exposure: LineExposure) -> tuple[Floats, Floats]:
+    """Return (G,) gross GEX, and that of contracts that a stream told of last; 0 of a file."""
+    count = len(chain.groups)
+    if chain.streamed is None:
+        return np.zeros(count), np.zeros(count)
+    call, put = chain.streamed[:, greeks.line]
+    of_stream = exposure.call_gex * call - exposure.put_gex * put
+    gross, streamed = (
+        np.bincount(greeks.group, weights=column, minlength=count).astype(np.float64, copy=False)
+        for column in (exposure.call_gex - exposure.put_gex, of_stream)
+    )
+    return gross, streamed
 
 
 def _near_money(chain: Chain, smile: Smile) -> Ints:

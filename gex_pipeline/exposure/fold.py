@@ -22,6 +22,7 @@ from gex_pipeline.exposure.carry import NOTHING_CONFIGURED, Configured
 from gex_pipeline.exposure.chain import Chain
 from gex_pipeline.exposure.convention import GEXC_1, Convention
 from gex_pipeline.exposure.coverage import measure_coverage
+from gex_pipeline.exposure.feed import FILE, Feed
 from gex_pipeline.exposure.figures import no_exposure, weigh
 from gex_pipeline.exposure.scopes import check_scope, lines_of, scope_groups
 from gex_pipeline.exposure.smile import solve_smile
@@ -58,12 +59,12 @@ def fold(
     convention: Convention = GEXC_1,
     scan_nodes: int | None = None,
     configured: Configured = NOTHING_CONFIGURED,
-    feed: float = 1.0,
+    feed: Feed = FILE,
 ) -> dict[str, GexSnapshot]:
     """Return the snapshot of each scope.
 
     `scan_nodes` draws a finer profile (401 for 201 points); `configured` stands in where the chain
-    implies no rate or forward; `feed` is the feed's factor of confidence. A chain without a spot
+    implies no rate or forward; `feed` says how a live chain's feed is. A chain without a spot
     answers null with the reason no_spot.
 
     Raises:
@@ -81,7 +82,7 @@ def fold(
     return snapshots(make_book(chain, smile, convention, scan_nodes), scopes, feed=feed)
 
 
-def snapshots(book: Book, scopes: Sequence[str], *, feed: float = 1.0) -> dict[str, GexSnapshot]:
+def snapshots(book: Book, scopes: Sequence[str], *, feed: Feed = FILE) -> dict[str, GexSnapshot]:
     """Return the snapshot of each scope of a book; those of the same expiries are folded once."""
     fine_scans: dict[bytes, Floats] = {}
     folded: dict[bytes, GexSnapshot] = {}
@@ -96,7 +97,7 @@ def snapshots(book: Book, scopes: Sequence[str], *, feed: float = 1.0) -> dict[s
 
 
 def _snapshot(
-    book: Book, scope: str, groups: Bools, fine_scans: dict[bytes, Floats], feed: float
+    book: Book, scope: str, groups: Bools, fine_scans: dict[bytes, Floats], feed: Feed
 ) -> GexSnapshot:
     chain, smile = book.chain, book.smile
     lines = lines_of(book.start, groups)

@@ -15,7 +15,7 @@ import numpy as np
 from gex_pipeline.exposure.chain import Chain
 from gex_pipeline.exposure.gaps import Lost, lost_s
 from gex_pipeline.exposure.intake import clean_chain
-from gex_pipeline.exposure.smile import NEAR_MONEY
+from gex_pipeline.exposure.windows import Window
 from gex_pipeline.market import sessions
 from gex_pipeline.market.arrays import Bools, Floats, Ints
 from gex_pipeline.market.chain import OptionChain
@@ -28,15 +28,6 @@ SILENT_AFTER_S: Final = 5
 FROZEN_AFTER_S: Final = 60
 """So is one that changed no near-money quote for longer, in session."""
 _NS: Final = sessions.SECOND_NS
-
-
-class Window(msgspec.Struct, frozen=True):
-    """One answer of the chain: which expiries were asked for, and whether all came."""
-
-    first_expiry: datetime.date
-    last_expiry: datetime.date
-    complete: bool
-    ts_recv_ns: int
 
 
 class Spot(msgspec.Struct, frozen=True):
@@ -157,28 +148,68 @@ def lay_out(symbol: str, contracts: Sequence[str], settlements: Sequence[str]) -
 
 
 def live_chain(image: Image) -> Chain:
-    """Return the chain at the image's moment.
+    """Return the chain at the image's moment, without the contracts that have vanished.
 
     A quote is as fresh as its own time, as its row's receipt and, where a stream keeps it, as the
-    stream's heartbeat: a stream that sends changes only says nothing about an unchanged quote.
+    stream's heartbeat: a stream that sends changes only says nothing about an unchanged quote. What
+    a stream no longer holds nothing says either, but the chain's next answer does, whose rows are
+    none of the stream's. So the heartbeat vouches only where such answers come.
     """
     rows, at = image.rows, image.layout.row
-    fresh_ns = np.maximum(rows.quote_ns, rows.seen_ns)
-    fresh_ns = np.where(rows.streamed, np.maximum(fresh_ns, image.heard_ns), fresh_ns)
+    gone = _vanished(image)
+    if gone is not None:
+        at = np.where(gone, 0, at)
+    fresh_ns = np.maximum(rows.quote_ns, rows.seen_ns)[at]
+    streamed = rows.streamed[at]
+    kept = streamed & _answered(image)[image.layout.chain.group]
     return msgspec.structs.replace(
         image.layout.chain,
         source=image.source,
         spot=spot_price(image.spot, image.symbol, image.asof_ns),
         asof_ns=image.asof_ns,
         live=True,
+        listed=image.layout.chain.listed if gone is None else at > 0,
         bid=rows.bid[at],
         ask=rows.ask[at],
         iv=rows.iv[at],
         gamma=rows.gamma[at],
         open_interest=rows.open_interest[at],
         volume=rows.volume[at],
-        ts_quote_ns=fresh_ns[at],
+        ts_quote_ns=np.where(kept, np.maximum(fresh_ns, image.heard_ns), fresh_ns),
+        streamed=streamed & (not image.silent),
+        vanished=0 if gone is None else int(np.count_nonzero(gone)),
     )
+
+
+def _vanished(image: Image) -> Bools | None:
+    """Return (2, L) the contracts that two whole answers lack and nothing has told of since.
+
+    They are not listed any more; None: there is none. One that has expired stays what it is.
+    """
+    chain, seen_ns = image.layout.chain, image.rows.seen_ns
+    since_ns = _by_group(image, [window.before_ns for window in image.windows])
+    since_ns[chain.settle_ns <= image.asof_ns] = 0
+    newest_ns = since_ns.max(initial=0)
+    if seen_ns[1:].min(initial=newest_ns) >= newest_ns:
+        return None
+    gone: Bools = (seen_ns[image.layout.row] < since_ns[chain.group]) & chain.listed
+    return gone if gone.any() else None
+
+
+def _answered(image: Image) -> Bools:
+    """Return (G,) the expiries whose window is still answered."""
+    late = [not window.late(image.asof_ns) for window in image.windows]
+    return _by_group(image, late).astype(bool)
+
+
+def _by_group(image: Image, of_windows: Sequence[int]) -> Ints:
+    """Return (G,) of each expiry the number of the window that answers for it; 0: none does."""
+    expiries = np.array([group.expiry.toordinal() for group in image.layout.chain.groups])
+    found = np.zeros(expiries.size, dtype=np.int64)
+    for window, number in zip(image.windows, of_windows, strict=True):
+        first, last = window.first_expiry.toordinal(), window.last_expiry.toordinal()
+        found[(expiries >= first) & (expiries <= last)] = number
+    return found
 
 
 def spot_price(spot: Spot, symbol: str, asof_ns: int) -> float:
@@ -204,30 +235,6 @@ def _stands_in(spot: Spot) -> bool:
     """Whether the price that came with a chain is taken."""
     older_ns = spot.stated_ns - max(spot.last_ns, spot.quote_ns)
     return older_ns > FROZEN_AFTER_S * _NS and spot.stated > 0
-
-
-def feed_factor(image: Image, chain: Chain) -> float:
-    """Return the feed's factor of confidence; `chain` is the image's live chain.
-
-    0 when the feed is silent or its near-money quotes stand still in session, else the share of
-    the windows of the chain that are complete; 0 too before any window was answered.
-    """
-    today = sessions.et_datetime(image.asof_ns).date()
-    windows = [window for window in image.windows if window.last_expiry >= today]
-    if not windows or image.silent or _frozen(image, chain):
-        return 0.0
-    return sum(window.complete for window in windows) / len(windows)
-
-
-def _frozen(image: Image, chain: Chain) -> bool:
-    limit_ns = image.asof_ns - FROZEN_AFTER_S * _NS
-    trading = sessions.in_session(image.asof_ns, "equity")
-    if not (trading and sessions.in_session(limit_ns, "equity") and chain.spot > 0):
-        return False
-    near = np.abs(np.log(chain.strike / chain.spot)) <= NEAR_MONEY
-    near &= chain.settle_ns[chain.group] > image.asof_ns
-    changed_ns = image.rows.changed_ns[image.layout.row[:, near]][chain.bid[:, near] > 0]
-    return bool(changed_ns.size and changed_ns.max() <= limit_ns)
 
 
 def trading_date(market_ns: int) -> datetime.date:

@@ -7,8 +7,11 @@ import msgspec
 import numpy as np
 
 from gex_pipeline.exposure.convention import GEXC_1, Convention
+from gex_pipeline.exposure.coverage import Coverage
+from gex_pipeline.exposure.feed import feed_of
 from gex_pipeline.exposure.fold import fold
-from gex_pipeline.exposure.live import Image, feed_factor, live_chain
+from gex_pipeline.exposure.level_change import Levels
+from gex_pipeline.exposure.live import Image, live_chain
 from gex_pipeline.exposure.snapshot import Exposure, GexSnapshot
 from gex_pipeline.market.events import Event, GexSecond, GexStrikes
 from gex_pipeline.market.sessions import SECOND_NS
@@ -54,7 +57,7 @@ def figures(
         "gap_s": image.gap_s,
         "gap_causes": tuple(sorted({gap.cause for gap in image.lost})),
     }
-    folded = fold(chain, scopes, feed=feed_factor(image, chain), convention=convention)
+    folded = fold(chain, scopes, feed=feed_of(image, chain), convention=convention)
     return {scope: _live(snapshot, live) for scope, snapshot in folded.items()}
 
 
@@ -108,7 +111,21 @@ def gex_second(ts_ns: int, image: Image, snapshot: LiveSnapshot) -> GexSecond:
         confidence=snapshot.confidence,
         confidence_level=snapshot.confidence_level,
         gap_s=snapshot.gap_s,
+        **(_stands_on(coverage) if coverage else {}),
     )
+
+
+def _stands_on(coverage: Coverage) -> dict[str, Any]:
+    """Return what confidence stands on, as columns of a second."""
+    live = coverage.live
+    return {
+        "streamed_share": live.streamed_share if live else None,
+        "parity_share": coverage.parity_share,
+        "quote_age_s": coverage.quote_age_s,
+        "windows": live.windows if live else None,
+        "windows_complete": live.windows_complete if live else None,
+        "reasons": ",".join(coverage.reasons),
+    }
 
 
 def gex_strikes(ts_ns: int, image: Image, snapshot: LiveSnapshot) -> GexStrikes:
@@ -131,24 +148,26 @@ def gex_strikes(ts_ns: int, image: Image, snapshot: LiveSnapshot) -> GexStrikes:
 
 
 def second_events(
-    ts_ns: int, folded: Sequence[tuple[Image, Mapping[str, LiveSnapshot]]]
+    ts_ns: int, folded: Sequence[tuple[Image, Mapping[str, LiveSnapshot]]], levels: Levels
 ) -> list[Event]:
     """Return the figures that the tape keeps of a complete second, always in this order.
 
-    A row a scope, and with every 15th second the exposure by strike.
+    A row a scope, with every 15th second the exposure by strike, and the changes of level, of which
+    `levels` knows the seconds before.
     """
-    events: list[Event] = [
+    rows = [
         gex_second(ts_ns, image, snapshots[scope])
         for image, snapshots in folded
         for scope in PUBLISHED
     ]
+    events: list[Event] = [*rows]
     if ts_ns % (STRIKES_EVERY_S * SECOND_NS) == 0:
         events += [
             gex_strikes(ts_ns, image, snapshots[scope])
             for image, snapshots in folded
             for scope in BY_STRIKE
         ]
-    return events
+    return [*events, *levels.changes(rows)]
 
 
 def positions_text(image: Image) -> str:

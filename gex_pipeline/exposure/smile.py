@@ -40,7 +40,7 @@ class Smile(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     years: Floats
     """(G,) time to expiry."""
     live: Bools
-    """(G,) not expired."""
+    """(G,) not expired, and not all of it vanished."""
     floored: Bools
     """(G,) the floor stands in for less time."""
     carry: Carry
@@ -69,6 +69,8 @@ def solve_smile(
     Needs a spot. `configured` stands in where the chain implies nothing.
     """
     time = years_to_expiry(chain.settle_ns, chain.asof_ns, convention.floor_minutes)
+    if chain.vanished:  # of an expiry of which nothing is listed any more nothing is left
+        time = time._replace(live=time.live & listed_groups(chain))
     two_sided = chain.two_sided
     carry = find_carry(chain, time, two_sided, convention, configured)
     log_moneyness = np.log(chain.strike) - np.log(carry.forward)[chain.group]
@@ -87,6 +89,12 @@ def solve_smile(
         iv_source=source,
         two_sided=two_sided,
     )
+
+
+def listed_groups(chain: Chain) -> Bools:
+    """Return (G,) the groups of which a contract is listed."""
+    lines = chain.listed.any(axis=0)
+    return np.bincount(chain.group, weights=lines, minlength=len(chain.groups)) > 0
 
 
 def _own_iv(

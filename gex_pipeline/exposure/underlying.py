@@ -8,8 +8,9 @@ import numpy as np
 
 from gex_pipeline.exposure.columns import Columns
 from gex_pipeline.exposure.gaps import Lost, opened, still_open
-from gex_pipeline.exposure.live import Image, Spot, Window, asof_ns, spot_ns
+from gex_pipeline.exposure.live import Image, Spot, asof_ns, spot_ns
 from gex_pipeline.exposure.quotes import QuoteBatch
+from gex_pipeline.exposure.windows import Window, answered
 from gex_pipeline.market import sessions
 from gex_pipeline.market.events import ChainHeader, Event, Gap, OptionQuote, Quote, Trade
 
@@ -129,14 +130,9 @@ class Underlying:
         self._gaps = still_open(self._gaps, min(*received_ns, spot_ns(self._spot)))
 
     def _take_header(self, header: ChainHeader) -> None:
-        """A window takes the place of those that it overlaps."""
+        """Take in what came with an answer of the chain."""
         new = Window(header.first_expiry, header.last_expiry, header.complete, header.ts_recv_ns)
-        apart = tuple(
-            old
-            for old in self._windows
-            if old.last_expiry < new.first_expiry or old.first_expiry > new.last_expiry
-        )
-        self._windows = (*apart, new)
+        self._windows = answered(self._windows, new)
         if header.underlying_price is not None:
             self._spot = msgspec.structs.replace(
                 self._spot, stated=header.underlying_price, stated_ns=header.ts_recv_ns

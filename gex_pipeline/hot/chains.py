@@ -14,7 +14,8 @@ import redis
 
 from gex_pipeline.errors import CodecError
 from gex_pipeline.exposure.gaps import Lost
-from gex_pipeline.exposure.live import Image, Layout, Rows, Spot, Window, lay_out
+from gex_pipeline.exposure.live import Image, Layout, Rows, Spot, lay_out
+from gex_pipeline.exposure.windows import Window
 from gex_pipeline.hot.frame import Position
 from gex_pipeline.hot.keys import Keys
 

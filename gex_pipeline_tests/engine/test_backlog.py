@@ -8,6 +8,7 @@ import pytest
 from gex_pipeline.archive.rows import Origin
 from gex_pipeline.archive.step import archive_tape
 from gex_pipeline.engine.backlog import Backlog
+from gex_pipeline.exposure.level_change import Levels
 from gex_pipeline.exposure.moment import PUBLISHED, figures, second_events
 from gex_pipeline.hot.frame import MAX_EVENTS, Frame, Position
 from gex_pipeline.hot.spool import Spool
@@ -66,6 +67,7 @@ def never_stopped() -> list[GexSecond]:
         for row in second_events(
             second.ts_ns,
             [(image, figures(image, PUBLISHED, final=True)) for image in second.images],
+            Levels(),
         )
         if isinstance(row, GexSecond)
     ]

@@ -8,6 +8,7 @@ import pytest
 
 from gex_pipeline.engine import record
 from gex_pipeline.engine.record import Recorder
+from gex_pipeline.exposure.level_change import Levels
 from gex_pipeline.exposure.moment import BY_STRIKE, PUBLISHED, figures, second_events
 from gex_pipeline.hot.chains import decode_image
 from gex_pipeline.hot.frame import decode_frame
@@ -56,7 +57,7 @@ def test_strikes_are_those_of_the_snapshot_as_float32() -> None:
     lane = lane_of("SPX")
     (second,) = feed(lane, [*told(quiet), beat(ASOF_NS + S)])
     snapshots = figures(second.images[0], PUBLISHED, final=True)
-    found = second_events(ASOF_NS, [(second.images[0], snapshots)])
+    found = second_events(ASOF_NS, [(second.images[0], snapshots)], Levels())
 
     assert [tag_of(event) for event in found] == ["gex"] * 5 + ["gex_strikes"] * 2
     whole = found[5]
@@ -65,7 +66,7 @@ def test_strikes_are_those_of_the_snapshot_as_float32() -> None:
     assert whole.strikes == tuple(row.strike for row in rows)
     assert whole.call_gex_oi == tuple(float(np.float32(row.call_gex)) for row in rows)
     assert whole.put_gex_volume == ()
-    assert second_events(ASOF_NS + S, [(second.images[0], snapshots)]) == [
+    assert second_events(ASOF_NS + S, [(second.images[0], snapshots)], Levels()) == [
         msgspec.structs.replace(row, ts_recv_ns=ASOF_NS + S) for row in found[:5]
     ]
 

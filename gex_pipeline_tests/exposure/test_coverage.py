@@ -10,6 +10,7 @@ import pytest
 
 from gex_pipeline.exposure.chain import Chain
 from gex_pipeline.exposure.coverage import Coverage, Factors, confidence_level
+from gex_pipeline.exposure.feed import FILE, Feed
 from gex_pipeline.exposure.fold import fold
 from gex_pipeline.market.sessions import SECOND_NS
 from gex_pipeline_tests.exposure.builders import (
@@ -37,7 +38,7 @@ def rows(expiry: datetime.date = LATER, root: str = "SPXW", **fields: Any) -> li
     return quoted(STRIKES, expiry, root, **({"oi": 10.0} | fields))
 
 
-def coverage(found: Chain, scope: str = "all", feed: float = 1.0) -> Coverage:
+def coverage(found: Chain, scope: str = "all", feed: Feed = FILE) -> Coverage:
     """Return the coverage of a scope."""
     snapshot = fold(found, (scope,), feed=feed)[scope]
     assert snapshot.coverage is not None
@@ -246,10 +247,10 @@ def test_quote_time_of_a_file(rule: str, factor: float) -> None:
 
 def test_feed_is_the_callers() -> None:
     """0 for a silent tape; a file's is 1."""
-    found = coverage(chain(rows()), feed=0.25)
+    found = coverage(chain(rows()), feed=Feed(factor=0.25, reason="windows"))
 
     assert found.factors.feed == 0.25
-    assert "feed" in found.reasons
+    assert "feed:windows" in found.reasons
 
 
 def test_confidence_is_the_product() -> None:
@@ -259,7 +260,7 @@ def test_confidence_is_the_product() -> None:
     )
 
     assert factors.product == pytest.approx(0.9 * 0.8 * 0.7 * 0.5 * 0.79, rel=1e-14)
-    assert factors.reasons == ("two_sided", "sync", "quote_time")
+    assert factors.reasons() == ("two_sided", "sync", "quote_time")
 
 
 @pytest.mark.parametrize(

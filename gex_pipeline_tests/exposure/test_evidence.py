@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
+from gex_pipeline.exposure.book import make_book
 from gex_pipeline.exposure.convention import GEXC_1
-from gex_pipeline.exposure.evidence import Evidence, gather_evidence
+from gex_pipeline.exposure.evidence import Evidence
 from gex_pipeline.exposure.smile import NONE, OWN, VENDOR
 from gex_pipeline_tests.exposure.builders import (
     LATER,
@@ -28,7 +29,7 @@ STRIKES = [4800.0, 4900.0, 5000.0, 5100.0, 5200.0]
 def evidence(rows: list[Row]) -> Evidence:
     """Return the evidence of rows under the default convention."""
     found = chain(rows)
-    return gather_evidence(found, smile(found), GEXC_1)
+    return make_book(found, smile(found), GEXC_1).evidence
 
 
 def test_open_interest_by_source_of_the_volatility() -> None:

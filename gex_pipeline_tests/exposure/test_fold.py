@@ -9,6 +9,7 @@ import pytest
 from gex_pipeline.errors import ConventionError
 from gex_pipeline.exposure.carry import Configured, RateChoice
 from gex_pipeline.exposure.convention import GEXC_1
+from gex_pipeline.exposure.feed import Feed
 from gex_pipeline.exposure.fold import fold
 from gex_pipeline.exposure.intake import clean_chain
 from gex_pipeline.exposure.scopes import NAMES
@@ -155,7 +156,7 @@ def test_unusable_coverage_moves_the_levels_under_raw() -> None:
 def test_raw_levels_are_those_that_trust_would_have_shown() -> None:
     """The same chain with a dead feed: only trust is lost."""
     trusted = fold(chain(QUOTED))["all"]
-    denied = fold(chain(QUOTED), feed=0.0)["all"]
+    denied = fold(chain(QUOTED), feed=Feed(factor=0.0))["all"]
     assert denied.raw is not None
 
     for name in ("zero_gamma", "flips", "call_wall", "put_wall", "walls", "expected_move"):

@@ -10,10 +10,11 @@ import pytest
 
 from gex_pipeline.errors import CodecError
 from gex_pipeline.exposure.columns import Columns
+from gex_pipeline.exposure.feed import feed_of
 from gex_pipeline.exposure.fold import fold
 from gex_pipeline.exposure.intake import clean_chain
 from gex_pipeline.exposure.lane import SILENCE_RECORDED_S, Lane
-from gex_pipeline.exposure.live import Image, feed_factor, live_chain
+from gex_pipeline.exposure.live import Image, live_chain
 from gex_pipeline.exposure.moment import EVERY, PUBLISHED, LiveSnapshot, figures, gex_second
 from gex_pipeline.hot.chains import chain_positions, decode_image, encode_image
 from gex_pipeline.market import sessions
@@ -211,7 +212,7 @@ def test_a_stream_without_heartbeat_vouches_for_nothing() -> None:
 
     image = preview(lane, ASOF_NS + 301 * S)
     assert not live_chain(image).two_sided.any()
-    assert feed_factor(image, live_chain(image)) == 0
+    assert feed_of(image, live_chain(image)).factor == 0
 
 
 @pytest.mark.parametrize(("silence_s", "factor"), [(5, 1.0), (6, 0.0)])
@@ -245,11 +246,11 @@ def test_windows_of_the_chain_that_failed_lower_the_confidence() -> None:
 
     feed(lane, [far])
     image = preview(lane)
-    assert feed_factor(image, live_chain(image)) == 0.5
+    assert feed_of(image, live_chain(image)).factor == 0.5
 
     feed(lane, [msgspec.structs.replace(far, complete=True)])
     image = preview(lane)
-    assert feed_factor(image, live_chain(image)) == 1
+    assert feed_of(image, live_chain(image)).factor == 1
 
 
 def test_no_window_answered_is_no_confidence() -> None:
@@ -258,7 +259,7 @@ def test_no_window_answered_is_no_confidence() -> None:
     feed(lane, told(CHAIN)[1:])
 
     image = preview(lane)
-    assert feed_factor(image, live_chain(image)) == 0
+    assert feed_of(image, live_chain(image)).factor == 0
 
 
 def test_quotes_that_stand_still_are_a_dead_feed() -> None:
@@ -269,14 +270,14 @@ def test_quotes_that_stand_still_are_a_dead_feed() -> None:
         feed(lane, [beat(ASOF_NS + at * S)])
     late = ASOF_NS + 61 * S
     image = preview(lane, late)
-    assert feed_factor(image, live_chain(image)) == 0
+    assert feed_of(image, live_chain(image)).factor == 0
 
     near = int(np.argmin(np.abs(CHAIN.strike - CHAIN.spot)))
     feed(lane, [quote_of(changed(CHAIN, 3), near, late, streamed=True)])
     moved = msgspec.structs.replace(CHAIN, bid=CHAIN.bid + 0.05, ask=CHAIN.ask + 0.05)
     feed(lane, [quote_of(moved, near, late, streamed=True)])
     image = preview(lane, late)
-    assert feed_factor(image, live_chain(image)) == 1
+    assert feed_of(image, live_chain(image)).factor == 1
 
 
 def test_a_long_silence_makes_no_endless_row_of_seconds() -> None:

@@ -9,6 +9,7 @@ from gex_pipeline.archive.rows import Origin, RawFrame
 from gex_pipeline.archive.step import archive_tape
 from gex_pipeline.engine.record import chain_images
 from gex_pipeline.exposure.lane import Lane, Second
+from gex_pipeline.exposure.level_change import Levels
 from gex_pipeline.exposure.moment import PUBLISHED, figures, second_events
 from gex_pipeline.exposure.underlying import Underlying
 from gex_pipeline.hot.frame import Frame
@@ -81,9 +82,10 @@ def recorded_rows(seconds: Iterable[Second]) -> list[GexSecond]:
 def engine_events(seconds: Iterable[Second]) -> list[Event]:
     """Return all that live records of seconds."""
     found: list[Event] = []
+    levels = Levels()
     for second in seconds:
         folded = [(image, figures(image, PUBLISHED, final=True)) for image in second.images]
-        found += [*second_events(second.ts_ns, folded), *chain_images(second)]
+        found += [*second_events(second.ts_ns, folded, levels), *chain_images(second)]
     return found
 
 
