@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from gex_pipeline.cli import COMMANDS, gex
-from gex_pipeline.exposure.coverage import Coverage, Factors, Forwards
+from gex_pipeline.exposure.coverage import Coverage, Factors, Forwards, Live
 from gex_pipeline.exposure.crossings import Flip
 from gex_pipeline.exposure.levels import ExpectedMove, Level, Walls
 from gex_pipeline.exposure.scopes import NAMES
@@ -111,6 +111,7 @@ def test_examples_run(name: str) -> None:
         ExpiryRow,
         VendorCheck,
         Raw,
+        Live,
     ],
 )
 def test_every_number_of_the_payload_is_explained(shape: type[msgspec.Struct]) -> None:
