@@ -34,7 +34,7 @@ def weigh(
 
     `scan` is the scope's nodes and (W, nodes) sums.
     """
-    reasons = [_no_answer(book, weight, groups, lines) for weight in range(len(WEIGHTS))]
+    reasons = [no_answer(book, weight, groups, lines) for weight in range(len(WEIGHTS))]
     crossings = (
         scope_crossings(book, lines, scan) if None in reasons else [Crossings()] * len(reasons)
     )
@@ -100,7 +100,7 @@ def _first(ranked: tuple[Level, ...]) -> float | None:
     return ranked[0].strike if ranked else None
 
 
-def _no_answer(book: Book, weight: int, groups: Bools, lines: slice | Ints) -> str | None:
+def no_answer(book: Book, weight: int, groups: Bools, lines: slice | Ints) -> str | None:
     """Return why there is nothing to sum: a zero here would look like a fact."""
     if not groups.any():
         return "no_contracts"
