@@ -29,6 +29,7 @@ from serving.auth import READ, require
 from serving.errors import on_any_error, on_gex_error, on_http_error
 from serving.hosts import KnownHosts, known_hosts
 from serving.push import Streams
+from serving.routes.folded import folded_routes
 from serving.routes.gex import gex_routes
 from serving.routes.health import health_routes
 from serving.routes.market import market_routes
@@ -64,6 +65,7 @@ def build_app(gateway: Gateway, hosts: frozenset[str], past: Past) -> Litestar:
     app = Litestar(
         route_handlers=[
             gex_routes(),
+            folded_routes(),
             past_routes(),
             market_routes(),
             session_routes(),

@@ -76,7 +76,7 @@ class Surface(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Ascending."""
     open_interest: Cells | None = None
     volume: Cells | None = None
-    null_reasons: dict[str, str]
+    null_reasons: dict[Weight, str]
     """Why a weight that was asked for is null."""
 
 
@@ -126,7 +126,7 @@ def chain_surface(chain: Chain, asked: Asked, convention: Convention = GEXC_1) -
     check_scope(asked.scope)
     if chain.spot > 0:
         return surface(make_book(chain, solve_smile(chain, convention), convention), asked)
-    return _without_cells(asked, {name: "no_spot" for name in asked.weights})
+    return _without_cells(asked, dict.fromkeys(asked.weights, "no_spot"))
 
 
 def surface(book: Book, asked: Asked) -> Surface:
@@ -150,7 +150,7 @@ def surface(book: Book, asked: Asked) -> Surface:
     )
 
 
-def _without_cells(asked: Asked, reasons: dict[str, str]) -> Surface:
+def _without_cells(asked: Asked, reasons: dict[Weight, str]) -> Surface:
     return Surface(
         exposure=asked.exposure,
         unit=UNITS[asked.exposure],

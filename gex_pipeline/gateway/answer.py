@@ -118,6 +118,11 @@ def split_snapshot(value: bytes) -> Image:
         ) from error
 
 
+def header_of(image: Image) -> Sections:
+    """Return the fields that say what the figures are of."""
+    return {name: image.sections[name] for name in _HEADER if name in image.sections}
+
+
 def stamp(mode: Mode, fresh: Freshness, session: str = "") -> dict[str, Any]:
     """Return the fields that every answer begins with; `session` is a replay's id."""
     replayed = {"replayed": True, "session": session} if session else {}

@@ -1,4 +1,4 @@
-"""What a stored chain folds to: figures of any scope, by the same fold as live.
+"""What a stored chain folds to: figures of any scope and surfaces, by the same fold as live.
 
 Reading a chain needs libraries that load slowly; gateway/folded.py loads this module with the first
 question, and asks in a thread.
@@ -8,8 +8,11 @@ import msgspec
 
 from gex_pipeline.errors import CodecError, UnavailableError
 from gex_pipeline.exposure.live import Image as Chain
+from gex_pipeline.exposure.live import live_chain
 from gex_pipeline.exposure.moment import figures
+from gex_pipeline.exposure.surface import Asked, chain_surface
 from gex_pipeline.gateway.answer import Image, split_snapshot
+from gex_pipeline.gateway.surfaces import with_surface
 from gex_pipeline.hot.chains import decode_image
 
 
@@ -20,8 +23,16 @@ def fold_scope(data: bytes, scope: str) -> Image:
         ConventionError: a scope of an unknown name.
         UnavailableError: the bytes are no chain.
     """
-    chain = read_chain(data)
-    return split_snapshot(snapshot_json(chain, scope))
+    return snapshot_of(read_chain(data), scope)
+
+
+def fold_surface(data: bytes, asked: Asked) -> Image:
+    """Return a surface.
+
+    Raises:
+        ConventionError, UnavailableError: as `fold_scope`.
+    """
+    return surface_of(read_chain(data), asked)
 
 
 def read_chain(data: bytes) -> Chain:
@@ -40,9 +51,16 @@ def read_chain(data: bytes) -> Chain:
         ) from error
 
 
-def snapshot_json(chain: Chain, scope: str) -> bytes:
-    """Return the JSON of a scope's snapshot."""
-    return msgspec.json.encode(figures(chain, (scope,), final=is_final(chain))[scope])
+def snapshot_of(chain: Chain, scope: str) -> Image:
+    """Return the snapshot of a chain's scope."""
+    snapshot = figures(chain, (scope,), final=is_final(chain))[scope]
+    return split_snapshot(msgspec.json.encode(snapshot))
+
+
+def surface_of(chain: Chain, asked: Asked) -> Image:
+    """Return a surface of a chain, under the header of its scope's snapshot."""
+    snapshot = snapshot_of(chain, asked.scope)
+    return with_surface(snapshot, chain_surface(live_chain(chain), asked), asked)
 
 
 def is_final(chain: Chain) -> bool:

@@ -14,6 +14,8 @@ from typing import Any, Final
 import msgspec
 
 from gex_pipeline.errors import ConventionError, UnavailableError
+from gex_pipeline.exposure.scopes import check_scope
+from gex_pipeline.exposure.surface import Asked
 from gex_pipeline.gateway.age import Limits, freshness
 from gex_pipeline.gateway.answer import PARTS, Part, encode_answer, split_snapshot, stamp
 from gex_pipeline.lake.paths import LakePaths
@@ -22,6 +24,7 @@ WORKERS: Final = 2
 MOST_WAITING: Final = 16
 """Questions that wait; more are told to come back."""
 _ASOF: Final = "gex_pipeline.gateway.asof"
+_FOLDING: Final = "gex_pipeline.gateway.folding"
 _HISTORY: Final = "gex_pipeline.gateway.history"
 
 
@@ -45,6 +48,14 @@ class Past:
         if part not in known:
             raise ConventionError("Part", part, tuple(PARTS))
         return await self._ask(lambda: self._at(symbol, scope, ts_ns, known[part]))
+
+    async def surface(self, symbol: str, asked: Asked, ts_ns: int) -> bytes:
+        """Return the JSON of a surface as of a moment, stamped as it was then.
+
+        Raises:
+            ConventionError, NotRecordedError, UnavailableError: as `at`.
+        """
+        return await self._ask(lambda: self._surface(symbol, asked, ts_ns))
 
     async def history(self, **asked: Any) -> bytes:
         """Return the JSON of figures over time.
@@ -82,6 +93,13 @@ class Past:
         fresh = freshness(symbol, snapshot.ts_recv_ns, ts_ns, self._limits)
         stamped = stamp(snapshot.mode, fresh)
         return encode_answer(split_snapshot(msgspec.json.encode(snapshot)), part, stamped)
+
+    def _surface(self, symbol: str, asked: Asked, ts_ns: int) -> bytes:
+        check_scope(asked.scope)
+        image = import_module(_ASOF).image_of(LakePaths(self._root), symbol, ts_ns)
+        answer = import_module(_FOLDING).surface_of(image, asked)
+        fresh = freshness(symbol, answer.ts_ns, ts_ns, self._limits)
+        return encode_answer(answer, "whole", stamp(image.mode, fresh))
 
     async def _ask(self, question: Callable[[], bytes]) -> bytes:
         if self._asked >= MOST_WAITING:

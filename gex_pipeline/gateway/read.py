@@ -12,6 +12,7 @@ import redis.asyncio
 from gex_pipeline.errors import NotServedError, UnavailableError
 from gex_pipeline.exposure.convention import GEXC_1
 from gex_pipeline.exposure.scopes import check_scope
+from gex_pipeline.exposure.surface import Asked
 from gex_pipeline.gateway.age import Freshness, Limits, Market, freshness, market_state
 from gex_pipeline.gateway.answer import Image, Mode, Part, encode_answer, split_snapshot, stamp
 from gex_pipeline.gateway.cache import STORE_ERRORS, Entry, KeyCache, store_away
@@ -144,9 +145,17 @@ class Gateway:
             ConventionError: there is no scope of that name.
             UnavailableError: the hot store does not answer.
         """
-        keys = self.place.keys
-        published = check_scope(scope) in SCOPES
-        return await self._cache.entry(keys.gex(symbol, scope) if published else keys.chain(symbol))
+        if check_scope(scope) not in SCOPES:
+            return await self.chain_entry(symbol)
+        return await self._cache.entry(self.place.keys.gex(symbol, scope))
+
+    async def chain_entry(self, symbol: str) -> Entry:
+        """Return the cache's entry of a symbol's chain.
+
+        Raises:
+            UnavailableError: the hot store does not answer.
+        """
+        return await self._cache.entry(self.place.keys.chain(symbol))
 
     async def gex(self, symbol: str, scope: str) -> Snapshot:
         """Return the newest figures.
@@ -155,19 +164,33 @@ class Gateway:
             ConventionError: there is no scope of that name.
             UnavailableError: there are none, or none young enough, and why.
         """
+        if check_scope(scope) not in SCOPES:
+            asked = ("scope", scope)
+            return await self.folded(symbol, asked, lambda it, data: it.fold_scope(data, scope))
         entry = await self.entry(symbol, scope)
         if entry.value is None:
             raise await self._nothing_yet(symbol)
-        if scope in SCOPES:
-            return self._fresh(symbol, self._image(symbol, scope, entry.value))
-        return await self._folded(
-            symbol, entry, ("scope", scope), lambda folding, data: folding.fold_scope(data, scope)
-        )
+        return self._fresh(symbol, self._image(symbol, scope, entry.value))
 
-    async def _folded(
-        self, symbol: str, entry: Entry, asked: tuple[Hashable, ...], fold: Fold
-    ) -> Snapshot:
-        subject = (self.place.prefix, symbol, *asked)
+    async def surface(self, symbol: str, asked: Asked) -> Snapshot:
+        """Return the newest surface.
+
+        Raises:
+            ConventionError, UnavailableError: as `gex`.
+        """
+        check_scope(asked.scope)
+        return await self.folded(symbol, asked, lambda it, data: it.fold_surface(data, asked))
+
+    async def folded(self, symbol: str, asked: Hashable, fold: Fold) -> Snapshot:
+        """Return what the stored chain folds to; `asked` names it.
+
+        Raises:
+            UnavailableError: as `gex`.
+        """
+        entry = await self.chain_entry(symbol)
+        if entry.value is None:
+            raise await self._nothing_yet(symbol)
+        subject = (self.place.prefix, symbol, asked)
         return self._fresh(symbol, await self.folds.of(subject, entry, fold))
 
     def _fresh(self, symbol: str, image: Image) -> Snapshot:

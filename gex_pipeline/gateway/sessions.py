@@ -76,6 +76,11 @@ class SessionGateway(Gateway):
         self.used_s = time.monotonic()
         return await super().entry(symbol, scope)
 
+    async def chain_entry(self, symbol: str) -> Entry:
+        """Return the cache's entry of a symbol's chain."""
+        self.used_s = time.monotonic()
+        return await super().chain_entry(symbol)
+
     async def follow(self) -> SessionInfo | None:
         """Return the newest word of the replay, and be told of the next ones."""
         self._word = await self._cache.entry(self.place.keys.session())

@@ -12,6 +12,7 @@ PATHS = (
     "/api/v1/gex/{}/levels",
     "/api/v1/gex/SPX?scope={}",
     "/api/v1/gex/SPX/profile?scope={}&scope=all",
+    "/api/v1/gex/SPX/surface?scope={0}&span={0}&t={0}",
     "/api/v1/gex/SPX/stream?scope=none&per_s={}",
     "/api/v1/market/{}",
     "/api/v1/options/{}",

@@ -1,0 +1,65 @@
+"""What is folded on request alone: the surface of a symbol, now or as of a moment."""
+
+from typing import Annotated, Any, Final
+
+from litestar import Request, Response, Router, get
+from litestar.enums import MediaType
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import QueryParameter
+
+from gex_pipeline.errors import SessionError
+from gex_pipeline.gateway.past import Past
+from gex_pipeline.gateway.surfaces import SPAN, Kind, Roots, SurfaceAnswer, Weights, ask_surface
+from gex_pipeline.market.instants import instant_ns
+from serving.asked import Session, asked
+from serving.auth import READ, gateway_of
+from serving.routes.gex import Scope, Symbol
+from serving.routes.past import Moment
+
+_SURFACE: Final = {200: ResponseSpec(data_container=SurfaceAnswer, description="The matrices")}
+_HEADERS: Final = {"Cache-Control": "no-store"}
+
+AnyRequest = Request[Any, Any, Any]
+Exposed = Annotated[Kind, QueryParameter(description="vendor: GEX by the vendor's own gamma.")]
+Weighted = Annotated[Weights, QueryParameter(description="Which matrices.")]
+Rooted = Annotated[Roots, QueryParameter(description="each: a column per root and expiry.")]
+Span = Annotated[
+    str,
+    QueryParameter(
+        max_length=10,
+        pattern=r"^(all|[0-9](\.[0-9]{1,6})?)$",
+        description="Largest |log(strike/spot)| of a row, or all.",
+    ),
+]
+
+
+@get("/surface", responses=_SURFACE, summary="Exposure by strike and settlement date")
+async def surface(  # noqa: PLR0913 # a parameter per choice of the caller
+    request: AnyRequest,
+    symbol: Symbol,
+    gex_scope: Scope = "all",
+    exposure: Exposed = "gex",
+    weight: Weighted = "both",
+    roots: Rooted = "summed",
+    span: Span = f"{SPAN:g}",
+    t: Moment = "",
+    replay: Session = "",
+) -> Response[bytes]:
+    """Return rows of strikes and columns of dates: calls, puts and net, by both weights."""
+    wanted = ask_surface(gex_scope, exposure, weight, each_root=roots == "each", span=span)
+    if t and replay:
+        raise SessionError("A replay does not answer for another moment.", "Leave out t, or seek.")
+    if t:
+        past: Past = request.app.state.past
+        return _json(await past.surface(gateway_of(request).symbol(symbol), wanted, instant_ns(t)))
+    gateway = await asked(request, replay)
+    return _json((await gateway.surface(gateway.symbol(symbol), wanted)).encode())
+
+
+def folded_routes() -> Router:
+    """Return the routes of what is folded on request."""
+    return Router("/api/v1/gex/{symbol:str}", route_handlers=[surface], opt=READ, tags=["exposure"])
+
+
+def _json(data: bytes) -> Response[bytes]:
+    return Response(data, media_type=MediaType.JSON, headers=_HEADERS)
