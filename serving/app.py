@@ -19,6 +19,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from gex_pipeline import __version__
 from gex_pipeline.errors import GexError
 from gex_pipeline.gateway.age import Limits
+from gex_pipeline.gateway.changes import Ring
 from gex_pipeline.gateway.connection import connect_gateway, hot_url
 from gex_pipeline.gateway.past import Past
 from gex_pipeline.gateway.read import Gateway, Place
@@ -29,6 +30,7 @@ from serving.auth import READ, require
 from serving.errors import on_any_error, on_gex_error, on_http_error
 from serving.hosts import KnownHosts, known_hosts
 from serving.push import Streams
+from serving.routes.changes import change_routes
 from serving.routes.folded import folded_routes
 from serving.routes.gex import gex_routes
 from serving.routes.health import health_routes
@@ -66,6 +68,7 @@ def build_app(gateway: Gateway, hosts: frozenset[str], past: Past) -> Litestar:
         route_handlers=[
             gex_routes(),
             folded_routes(),
+            change_routes(),
             past_routes(),
             market_routes(),
             session_routes(),
@@ -86,6 +89,7 @@ def build_app(gateway: Gateway, hosts: frozenset[str], past: Past) -> Litestar:
     )
     app.state.gateway = gateway
     app.state.past = past
+    app.state.ring = Ring()
     app.state.sessions = Sessions(gateway)
     app.state.streams = Streams()
     app.state.static = read_static()

@@ -38,6 +38,8 @@ class Publisher:
         self.chains = 0
         self._store, self._keys = store, keys
         self._newest_ns: dict[str, tuple[int, int]] = {}
+        self._ring_ns: dict[str, int] = {}
+        """Newest second of each symbol's ring."""
         self._waiting: dict[str, dict[str, bytes]] = {}
 
     def resume(self, symbol: str, now_ns: int) -> int:
@@ -46,6 +48,8 @@ class Publisher:
         Return its moment if its second was complete, else 0. A moment ahead of the market's time is
         of another market, and does not count.
         """
+        entries: Any = self._store.xrevrange(self._keys.gexring(symbol), count=1)
+        self._ring_ns[symbol] = ring.entry_ns(entries[0][0]) if entries else 0
         data: Any = self._store.get(self._keys.gex(symbol, PUBLISHED[0]))
         try:
             newest = msgspec.json.decode(data, type=_Moment) if data else _Moment()
@@ -82,10 +86,12 @@ class Publisher:
 
     def second(self, ts_ns: int, image: Image, snapshots: Mapping[str, LiveSnapshot]) -> None:
         """Append a complete second to the ring."""
-        key = self._keys.gexring(image.symbol)
+        key, newest_ns = self._keys.gexring(image.symbol), self._ring_ns.get(image.symbol, 0)
         commands = self._store.pipeline(transaction=False)
-        ring.append(commands, key, ts_ns, ring.encode_entry(ts_ns, snapshots), MARKET_TTL_S)
-        self._sent(commands)
+        entry = ring.entry_of(ts_ns, snapshots)
+        ring.append(commands, key, entry, MARKET_TTL_S, newest_ns)
+        if self._sent(commands):
+            self._ring_ns[image.symbol] = ts_ns
 
     def chain(self, image: Image) -> None:
         """Store the chain: from it and the tape behind it the engine starts again."""

@@ -169,8 +169,8 @@ class Gateway:
             return await self.folded(symbol, asked, lambda it, data: it.fold_scope(data, scope))
         entry = await self.entry(symbol, scope)
         if entry.value is None:
-            raise await self._nothing_yet(symbol)
-        return self._fresh(symbol, self._image(symbol, scope, entry.value))
+            raise await self.nothing_yet(symbol)
+        return self._snapshot(symbol, self._image(symbol, scope, entry.value))
 
     async def surface(self, symbol: str, asked: Asked) -> Snapshot:
         """Return the newest surface.
@@ -189,14 +189,23 @@ class Gateway:
         """
         entry = await self.chain_entry(symbol)
         if entry.value is None:
-            raise await self._nothing_yet(symbol)
+            raise await self.nothing_yet(symbol)
         subject = (self.place.prefix, symbol, asked)
-        return self._fresh(symbol, await self.folds.of(subject, entry, fold))
+        return self._snapshot(symbol, await self.folds.of(subject, entry, fold))
 
-    def _fresh(self, symbol: str, image: Image) -> Snapshot:
-        fresh = freshness(symbol, image.ts_ns, self.now_ns(), self.place.limits)
+    def fresh(self, symbol: str, ts_ns: int) -> Freshness:
+        """Return how fresh figures are now that know events up to a moment.
+
+        Raises:
+            UnavailableError: they are too old for an open market.
+        """
+        fresh = freshness(symbol, ts_ns, self.now_ns(), self.place.limits)
         if fresh.unavailable:
             raise _too_old(symbol, fresh)
+        return fresh
+
+    def _snapshot(self, symbol: str, image: Image) -> Snapshot:
+        fresh = self.fresh(symbol, image.ts_ns)
         return Snapshot(image, fresh, self.place.mode, self.place.session)
 
     def _image(self, symbol: str, scope: str, value: bytes) -> Image:
@@ -207,7 +216,8 @@ class Gateway:
             self._images[symbol, scope] = image
         return image
 
-    async def _nothing_yet(self, symbol: str) -> UnavailableError:
+    async def nothing_yet(self, symbol: str) -> UnavailableError:
+        """Return the error that says why there are no figures of a symbol."""
         engine = await self.hash(self.place.keys.status("engine"))
         fact = f"The engine has not published figures of {symbol} yet."
         if not engine:

@@ -150,7 +150,7 @@ def test_the_ring_holds_each_second(market: Market) -> None:
     filed = fold(clean_chain(moved(CHAIN, 0), asof_ns=ASOF_NS))["all"]
 
     assert entry.ts_ns == ASOF_NS
-    vector = entry.vector("all")
+    vector = entry.trace("all")
     assert vector.strikes.tolist() == [row.strike for row in filed.strikes]
     np.testing.assert_allclose(
         vector.open_interest, [row.net_gex or 0.0 for row in filed.strikes], rtol=1e-6

@@ -1,0 +1,114 @@
+"""Change over time: /api/v1/gex/{symbol}/maxchange, and gexbot's own routes from our data."""
+
+from typing import Annotated, Any, Final
+
+import msgspec
+from litestar import Request, Response, Router, get
+from litestar.enums import MediaType
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import PathParameter, QueryParameter
+
+from gex_pipeline.gateway import classic
+from gex_pipeline.gateway.changes import SCOPES, MaxChangeAnswer, Moments, Ring, max_change
+from serving.asked import Session, asked
+from serving.auth import READ
+from serving.routes.gex import Symbol
+
+_NO_STORE: Final = {"Cache-Control": "no-store"}
+_CHANGES: Final = {200: ResponseSpec(data_container=MaxChangeAnswer, description="The changes")}
+_CHART: Final = {200: ResponseSpec(data_container=classic.Chart, description="gexbot's chart")}
+_MAJORS: Final = {200: ResponseSpec(data_container=classic.Majors, description="gexbot's majors")}
+_LARGEST: Final = {
+    200: ResponseSpec(data_container=classic.Largest, description="gexbot's max change")
+}
+
+AnyRequest = Request[Any, Any, Any]
+ChangeScope = Annotated[
+    str,
+    QueryParameter(name="scope", description=f"One of {', '.join(SCOPES)}.", max_length=40),
+]
+Ticker = Annotated[
+    str,
+    PathParameter(description="gexbot's name of a symbol: SPX, SPY.", max_length=32, min_length=1),
+]
+Category = Annotated[
+    str,
+    PathParameter(description=f"One of {', '.join(classic.CATEGORIES)}.", max_length=40),
+]
+
+
+@get("/api/v1/gex/{symbol:str}/maxchange", responses=_CHANGES, summary="Change over time")
+async def maxchange(
+    request: AnyRequest, symbol: Symbol, gex_scope: ChangeScope = "all", replay: Session = ""
+) -> Response[bytes]:
+    """Return what changed most since a second, 1, 5, 10, 15 and 30 minutes ago, both weights."""
+    gateway = await asked(request, replay)
+    found = await max_change(gateway, _ring(request), gateway.symbol(symbol), gex_scope)
+    return Response(found, media_type=MediaType.JSON, headers=_NO_STORE)
+
+
+@get("/v2/{ticker:str}/classic/{category:str}", responses=_CHART, summary="gexbot: chart")
+async def chart(
+    request: AnyRequest, ticker: Ticker, category: Category, replay: Session = ""
+) -> Response[bytes]:
+    """Return exposure by strike with its values of before, in gexbot's shape and unit."""
+    symbol, scope, moments, headers = await _asked(request, (ticker, category), replay)
+    return _json(classic.chart(symbol, scope, moments), headers)
+
+
+@get("/v2/{ticker:str}/classic/{category:str}/majors", responses=_MAJORS, summary="gexbot: levels")
+async def majors(
+    request: AnyRequest, ticker: Ticker, category: Category, replay: Session = ""
+) -> Response[bytes]:
+    """Return zero gamma, the largest strikes and the sums, in gexbot's shape and unit."""
+    symbol, scope, moments, headers = await _asked(request, (ticker, category), replay)
+    return _json(classic.majors(symbol, scope, moments), headers)
+
+
+@get(
+    "/v2/{ticker:str}/classic/{category:str}/maxchange",
+    responses=_LARGEST,
+    summary="gexbot: max change",
+)
+async def largest(
+    request: AnyRequest, ticker: Ticker, category: Category, replay: Session = ""
+) -> Response[bytes]:
+    """Return the largest change by volume of each look-back, in gexbot's shape and unit."""
+    symbol, scope, moments, headers = await _asked(request, (ticker, category), replay)
+    return _json(classic.largest(symbol, scope, moments), headers)
+
+
+def change_routes() -> Router:
+    """Return the routes of change over time."""
+    return Router(
+        "/", route_handlers=[maxchange, chart, majors, largest], opt=READ, tags=["change"]
+    )
+
+
+async def _asked(
+    request: AnyRequest, subject: tuple[str, str], replay: str
+) -> tuple[str, str, Moments, dict[str, str]]:
+    """Return symbol, scope and moments, and what their bodies have no room for as headers."""
+    gateway = await asked(request, replay)
+    ticker, category = subject
+    scope = classic.scope_of(category)
+    symbol = gateway.symbol(ticker)
+    moments, fresh = await _ring(request).moments(gateway, symbol)
+    headers = {
+        **_NO_STORE,
+        "X-Gex-Mode": gateway.place.mode,
+        "X-Gex-Market": fresh.market,
+        "X-Gex-Age": f"{fresh.age_s:.3f}",
+        "X-Gex-Stale": str(fresh.stale).lower(),
+        "X-Gex-Convention": moments.now.convention,
+    }
+    return symbol, scope, moments, headers
+
+
+def _ring(request: AnyRequest) -> Ring:
+    ring: Ring = request.app.state.ring
+    return ring
+
+
+def _json(answer: msgspec.Struct, headers: dict[str, str]) -> Response[bytes]:
+    return Response(msgspec.json.encode(answer), media_type=MediaType.JSON, headers=headers)
