@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from gex_pipeline.cli import COMMANDS, gex
+from gex_pipeline.exposure.change import Change, Changes
 from gex_pipeline.exposure.coverage import Coverage, Factors, Forwards, Live
 from gex_pipeline.exposure.crossings import Flip
 from gex_pipeline.exposure.levels import ExpectedMove, Level, Walls
@@ -112,6 +113,8 @@ def test_examples_run(name: str) -> None:
         VendorCheck,
         Raw,
         Live,
+        Change,
+        Changes,
     ],
 )
 def test_every_number_of_the_payload_is_explained(shape: type[msgspec.Struct]) -> None:

@@ -5,6 +5,7 @@ rounded to a whole dollar; what is null in ours is null there, never 0. By their
 the first expiry, one the second and full the next 90 days. docs/conventions.md has each field.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -17,7 +18,7 @@ from gex_pipeline.exposure.trace import Trace
 from gex_pipeline.gateway.changes import Moments
 from gex_pipeline.market import sessions
 from gex_pipeline.market.arrays import Floats
-from gex_pipeline.market.symbology import to_gexbot
+from gex_pipeline.market.symbology import kind_of, to_gexbot
 
 CATEGORIES: Final = {
     "zero": "front0",
@@ -60,6 +61,14 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
     """[strike, change] by volume: current, 1, 5, 10, 15, 30 minutes."""
 
 
+class Tickers(msgspec.Struct, frozen=True, kw_only=True):
+    """What /tickers answers: the symbols with figures here."""
+
+    stocks: tuple[str, ...]
+    indexes: tuple[str, ...]
+    futures: tuple[str, ...]
+
+
 class Majors(msgspec.Struct, frozen=True, kw_only=True):
     """What …/majors answers."""
 
@@ -97,6 +106,14 @@ def scope_of(category: str) -> str:
     if category not in CATEGORIES:
         raise ConventionError("Category", category, tuple(CATEGORIES))
     return CATEGORIES[category]
+
+
+def tickers(symbols: Sequence[str]) -> Tickers:
+    """Return which of our symbols have figures, by their kinds."""
+    of: dict[str, list[str]] = {"share": [], "index": [], "view": []}
+    for symbol in symbols:
+        of.get(kind_of(symbol), []).append(symbol)
+    return Tickers(stocks=tuple(of["share"]), indexes=tuple(of["index"]), futures=tuple(of["view"]))
 
 
 def chart(symbol: str, scope: str, moments: Moments) -> Chart:

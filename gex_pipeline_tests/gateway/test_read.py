@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,14 +12,8 @@ from gex_pipeline.gateway.read import Gateway
 from gex_pipeline.hot.connect import connect
 from gex_pipeline.hot.embedded import EmbeddedServer
 from gex_pipeline_tests.gateway.market import fill, live_bytes, make_gateway, publish, snapshots
+from gex_pipeline_tests.gateway.running import until
 from gex_pipeline_tests.serving.process import free_port
-
-
-async def until(happened: Callable[[], bool]) -> None:
-    """Return once it happened."""
-    async with asyncio.timeout(30):
-        while not happened():  # noqa: ASYNC110 # what it waits for has no event
-            await asyncio.sleep(0.05)
 
 
 async def follow(gateway: Gateway, first: EmbeddedServer, root: Path, port: int) -> None:

@@ -11,13 +11,14 @@ from litestar.params import PathParameter, QueryParameter
 from gex_pipeline.gateway import classic
 from gex_pipeline.gateway.changes import SCOPES, MaxChangeAnswer, Moments, Ring, max_change
 from serving.asked import Session, asked
-from serving.auth import READ
+from serving.auth import READ, gateway_of
 from serving.routes.gex import Symbol
 
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 _CHANGES: Final = {200: ResponseSpec(data_container=MaxChangeAnswer, description="The changes")}
 _CHART: Final = {200: ResponseSpec(data_container=classic.Chart, description="gexbot's chart")}
 _MAJORS: Final = {200: ResponseSpec(data_container=classic.Majors, description="gexbot's majors")}
+_TICKERS: Final = {200: ResponseSpec(data_container=classic.Tickers, description="By kind")}
 _LARGEST: Final = {
     200: ResponseSpec(data_container=classic.Largest, description="gexbot's max change")
 }
@@ -78,10 +79,17 @@ async def largest(
     return _json(classic.largest(symbol, scope, moments), headers)
 
 
+@get("/v2/tickers", responses=_TICKERS, summary="gexbot: symbols")
+async def tickers(request: AnyRequest) -> Response[bytes]:
+    """Return the symbols that have figures here, in gexbot's shape."""
+    found = classic.tickers(gateway_of(request).place.symbols)
+    return _json(found, _NO_STORE)
+
+
 def change_routes() -> Router:
     """Return the routes of change over time."""
     return Router(
-        "/", route_handlers=[maxchange, chart, majors, largest], opt=READ, tags=["change"]
+        "/", route_handlers=[maxchange, chart, majors, largest, tickers], opt=READ, tags=["change"]
     )
 
 
