@@ -18,6 +18,8 @@ from gex_pipeline.streamer.plan import Plan, choose, rank
 
 _CLOSED_TIMES = 10
 """How much longer a round takes while the market is closed."""
+_LOOK_S = 1.0
+"""So often it is looked whether the market has opened."""
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +41,7 @@ class ChainPoll:
         self.detail = ""
         self._rest: Rest | None = None
         self._weights: dict[str, dict[str, float]] = {symbol: {} for symbol in plan.chains}
-        self._expirations: dict[tuple[str, datetime.date], tuple[datetime.date, ...]] = {}
+        self._expirations: dict[str, tuple[datetime.date, tuple[datetime.date, ...]]] = {}
 
     async def run(self, interval_s: float) -> None:
         """Go round until cancelled; a failure costs its chain one round."""
@@ -51,8 +53,16 @@ class ChainPoll:
                     self._wish()  # the first contracts stream before the last chain has come
             self.rounds += 1
             self._wish()
+            await self._rest_of_round(started_s, interval_s)
+
+    async def _rest_of_round(self, started_s: float, interval_s: float) -> None:
+        """Wait for the next round: longer while the market is closed, but not through its open."""
+        while True:
             times = 1 if self._open() else _CLOSED_TIMES
-            await asyncio.sleep(max(0.0, started_s + interval_s * times - time.monotonic()))
+            left_s = started_s + interval_s * times - time.monotonic()
+            if left_s <= 0:
+                return
+            await asyncio.sleep(min(left_s, _LOOK_S))
 
     async def _try(self, symbol: str) -> None:
         try:
@@ -85,15 +95,21 @@ class ChainPoll:
         return self._rest
 
     async def _listed(self, rest: Rest, symbol: str) -> tuple[datetime.date, ...]:
-        """Return the expirations, asked for once a trading date."""
+        """Return the expirations: exchanges list new ones on any day and at any hour.
+
+        While nobody tells them, those of an earlier round of the trading date stand in.
+        """
         today = session_date(self.intake.tapes.time.stamp_ns(), calendar_of(symbol))
-        known = self._expirations.get((symbol, today))
-        if known is None:
+        day, known = self._expirations.get(symbol, (today, ()))
+        try:
             known = await rest.expirations(symbol, today)
-            self._expirations = {
-                key: days for key, days in self._expirations.items() if key[0] != symbol
-            }
-            self._expirations[symbol, today] = known
+        except SignInError:
+            raise
+        except FeedError as error:
+            if day != today or not known:
+                raise
+            self._failed(symbol, str(error))
+        self._expirations[symbol] = today, known
         return known
 
     async def _take(self, symbol: str, part: ChainPart, weights: dict[str, float]) -> None:

@@ -89,8 +89,13 @@ class Stage:
 
     def control(self, verb: str) -> None:
         """Ask the simulator to hold its market still or to let it go on."""
-        answer = httpx.post(f"http://127.0.0.1:{self.port}/control/{verb}", trust_env=False)
-        assert answer.status_code == httpx.codes.OK
+        self.play(verb)
+
+    def play(self, verb: str, **fields: object) -> None:
+        """Have something happen to the simulated market now."""
+        url = f"http://127.0.0.1:{self.port}/control/{verb}"
+        answer = httpx.post(url, json=fields, trust_env=False)
+        assert answer.status_code == httpx.codes.OK, answer.text
 
     def close(self) -> None:
         """End what still runs."""

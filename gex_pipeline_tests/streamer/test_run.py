@@ -1,6 +1,8 @@
 """The streamer whole: real simulator, real hot store, real schwab-py, kill -9 included."""
 
+import datetime
 import signal
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +23,7 @@ from gex_pipeline.market.events import (
     Quote,
     Trade,
 )
+from gex_pipeline.market.sessions import et_ns
 from gex_pipeline.market.symbology import to_schwab
 from gex_pipeline_tests.streamer.sendlog import Told, expected, lines, told
 from gex_pipeline_tests.streamer.stage import Stage, staged, wait_until
@@ -163,3 +166,22 @@ def test_a_lost_simulator_is_a_disconnect_and_the_streamer_finds_it_again(stage:
     assert second.wait(30) == 1
     assert first.poll() is None
     assert stage.status()["pid"] == str(first.pid)
+
+
+def test_the_open_begins_a_round_and_each_round_finds_new_expiries(stage: Stage) -> None:
+    """A round that waits through the closed market ends with it; what is listed then comes next."""
+    friday = datetime.date(2026, 11, 20)
+    stage.start("stream", SCHWAB_CHAIN_INTERVAL_S="6")
+    wait_until(lambda: stage.status().get("state") == "waiting", "a streamer that waits")
+    stage.start("simulate", "--start", f"{friday}T09:29:56")
+    wait_until(lambda: int(stage.status().get("chain_rounds", 0)) > 1, "a round at the open")
+    clock = read_clock(stage.client, stage.keys)
+    assert clock.now_ns(time.monotonic_ns()) < et_ns(friday, 9, 29) + 90 * SECOND_NS  # not 6 x 10
+
+    stage.play("enlist", symbol="SPX", root="SPXW", expiry="2027-02-03", strikes=[7000])
+    born = "SPXW  270203C07000000"
+
+    def come() -> bool:
+        return any(isinstance(e, OptionQuote) and e.symbol == born for e in stage.tape("index"))
+
+    wait_until(come, "the contract on the tape")
