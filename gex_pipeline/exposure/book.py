@@ -82,24 +82,18 @@ def make_book(
     )
 
 
-def scope_scan(
-    book: Book, groups: Bools, lines: slice | Ints, known: dict[bytes, Floats]
-) -> tuple[Floats, Floats]:
-    """Return nodes and (W, nodes) sums of the scope's own scan: finer where it is one date alone.
+def scope_scan(book: Book, groups: Bools, lines: slice | Ints) -> tuple[Floats, Floats] | None:
+    """Return nodes and (W, nodes) sums of a scope of one date alone, which is scanned finely.
 
-    `known` keeps fine scans by scope, because several names may mean the same date.
+    None of any other: the book's own scan serves it.
     """
-    dates = {book.chain.groups[g].settle_date for g in np.flatnonzero(groups)}
+    dates = {book.chain.groups[g].settle_date for g in np.flatnonzero(groups).tolist()}
     if len(dates) != 1:
-        return book.x, book.scan[:, groups].sum(axis=1)
+        return None
     x = profile.nodes(book.convention.scan_span, book.convention.scan_nodes_one_date)
-    key = groups.tobytes()
-    if key not in known:
-        bells = book.bells[:, lines]
-        ends = np.array([0, bells.shape[1]])
-        slope, d1 = book.greeks.slope[lines], book.greeks.d1[lines]
-        known[key] = profile.scan(slope, d1, bells, ends, x)[:, 0]
-    return x, known[key]
+    bells, greeks = book.bells[:, lines], book.greeks
+    ends = np.array([0, bells.shape[1]])
+    return x, profile.scan(greeks.slope[lines], greeks.d1[lines], bells, ends, x)[:, 0]
 
 
 def _group_sums(columns: list[Floats], start: Ints) -> Floats:

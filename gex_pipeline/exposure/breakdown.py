@@ -32,10 +32,10 @@ class ByStrike(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """The scope has a contract there."""
     usable: Bools
     """A contract there has an exposure."""
-    call_gex: tuple[Floats, ...]
-    """By weight."""
-    put_gex: tuple[Floats, ...]
-    """By weight; absolute."""
+    call_gex: Floats
+    """(W, M)"""
+    put_gex: Floats
+    """(W, M) absolute."""
     call_oi: Floats
     put_oi: Floats
     call_volume: Floats
@@ -57,8 +57,8 @@ def sum_by_strike(chain: Chain, groups: Bools, gex: tuple[LineGex, ...]) -> BySt
         strikes=chain.strikes,
         listed=np.bincount(at, minlength=count) > 0,
         usable=np.bincount(gex[0].strike_id, minlength=count) > 0,
-        call_gex=tuple(total(one.strike_id, one.call) for one in gex),
-        put_gex=tuple(0.0 - total(one.strike_id, one.put) for one in gex),
+        call_gex=np.stack([total(one.strike_id, one.call) for one in gex]),
+        put_gex=0.0 - np.stack([total(one.strike_id, one.put) for one in gex]),
         call_oi=total(at, chain.open_interest[CALL, lines]),
         put_oi=total(at, chain.open_interest[PUT, lines]),
         call_volume=total(at, chain.volume[CALL, lines]),

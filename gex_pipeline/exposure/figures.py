@@ -5,9 +5,9 @@ import numpy as np
 
 from gex_pipeline.exposure import profile
 from gex_pipeline.exposure.book import WEIGHTS, Book
-from gex_pipeline.exposure.breakdown import ByStrike
 from gex_pipeline.exposure.crossings import Crossings, find_crossings
-from gex_pipeline.exposure.levels import Level, Walls, find_walls
+from gex_pipeline.exposure.cut import Cut
+from gex_pipeline.exposure.levels import Level, Walls
 from gex_pipeline.exposure.snapshot import Exposure, ProfilePoint
 from gex_pipeline.market.arrays import Bools, Floats, Ints
 
@@ -23,37 +23,25 @@ FIGURES = ("net_gex", "call_gex", "put_gex", "gross_gex", "dex", "vex", "cex", "
 LEVELS = ("zero_gamma", *WALL_REASONS)
 
 
-def weigh(
-    book: Book,
-    groups: Bools,
-    lines: slice | Ints,
-    by_strike: ByStrike,
-    scan: tuple[Floats, Floats],
-) -> tuple[Exposure, ...]:
-    """Return the exposure of the scope's `groups` (G,) and usable `lines`, one for each weight.
-
-    `scan` is the scope's nodes and (W, nodes) sums.
-    """
-    reasons = [no_answer(book, weight, groups, lines) for weight in range(len(WEIGHTS))]
+def weigh(book: Book, cut: Cut) -> tuple[Exposure, ...]:
+    """Return the exposure of a cut, one for each weight."""
+    reasons = [no_answer(book, weight, cut.groups, cut.lines) for weight in range(len(WEIGHTS))]
     crossings = (
-        scope_crossings(book, lines, scan) if None in reasons else [Crossings()] * len(reasons)
+        scope_crossings(book, cut.lines, cut.scan)
+        if None in reasons
+        else [Crossings()] * len(reasons)
     )
     return tuple(
         no_exposure(weight, reason)
         if reason
-        else _with_totals(book, weight, groups, by_strike, crossings[weight])
+        else _with_totals(book, weight, cut, crossings[weight])
         for weight, reason in enumerate(reasons)
     )
 
 
-def _with_totals(
-    book: Book, weight: int, groups: Bools, by_strike: ByStrike, crossings: Crossings
-) -> Exposure:
-    call, put, dex, vex, cex = book.sums[weight][:, groups].sum(axis=1).tolist()
-    points, curve = _profile(book, weight, groups)
-    walls = find_walls(
-        by_strike.strikes, by_strike.call_gex[weight], by_strike.put_gex[weight], book.chain.spot
-    )
+def _with_totals(book: Book, weight: int, cut: Cut, crossings: Crossings) -> Exposure:
+    call, put, dex, vex, cex = book.sums[weight][:, cut.groups].sum(axis=1).tolist()
+    points, curve = _profile(book, cut.curves[weight])
     headline = crossings.nearest
     answer = Exposure(
         weight=WEIGHTS[weight],
@@ -71,7 +59,7 @@ def _with_totals(
         profile=tuple(map(ProfilePoint, points.tolist(), curve.tolist())),
         null_reasons={"zero_gamma": crossings.reason} if crossings.reason else {},
     )
-    return with_walls(answer, walls)
+    return with_walls(answer, cut.walls[weight])
 
 
 def no_exposure(weight: int, reason: str) -> Exposure:
@@ -111,12 +99,12 @@ def no_answer(book: Book, weight: int, groups: Bools, lines: slice | Ints) -> st
     return None
 
 
-def _profile(book: Book, weight: int, groups: Bools) -> tuple[Floats, Floats]:
+def _profile(book: Book, curve: Floats) -> tuple[Floats, Floats]:
+    """Return spots and GEX of the inner half of the book's scan."""
     quarter = (book.x.size - 1) // 4
     inner = slice(quarter, book.x.size - quarter)
-    x = book.x[inner]
-    total = book.scan[weight][groups][:, inner].sum(axis=0)
-    return book.chain.spot * np.exp(x), profile.dollars(total, book.chain.spot, x)
+    spots = book.chain.spot * np.exp(book.x[inner])
+    return spots, curve[inner] * spots
 
 
 def scope_crossings(

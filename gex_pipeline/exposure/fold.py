@@ -11,25 +11,21 @@ from typing import Final
 import msgspec
 
 from gex_pipeline.exposure import levels
-from gex_pipeline.exposure.book import Book, make_book, scope_scan
-from gex_pipeline.exposure.breakdown import (
-    LineGex,
-    expiry_rows,
-    strike_rows,
-    sum_by_strike,
-)
+from gex_pipeline.exposure.book import Book, make_book
+from gex_pipeline.exposure.breakdown import expiry_rows, strike_rows
 from gex_pipeline.exposure.carry import NOTHING_CONFIGURED, Configured
 from gex_pipeline.exposure.chain import Chain
 from gex_pipeline.exposure.convention import GEXC_1, Convention
 from gex_pipeline.exposure.coverage import measure_coverage
+from gex_pipeline.exposure.cut import Cut, cut_book
 from gex_pipeline.exposure.feed import FILE, Feed
 from gex_pipeline.exposure.figures import no_exposure, weigh
-from gex_pipeline.exposure.scopes import check_scope, lines_of, scope_groups
+from gex_pipeline.exposure.scopes import check_scope, groups_of, scope_groups
 from gex_pipeline.exposure.smile import solve_smile
 from gex_pipeline.exposure.snapshot import Exposure, GexSnapshot, Raw, header
 from gex_pipeline.exposure.tallies import tally
 from gex_pipeline.exposure.vendor import vendor_check
-from gex_pipeline.market.arrays import Bools, Floats
+from gex_pipeline.market.arrays import Bools
 
 _UNUSABLE: Final = "coverage_unusable"
 _DENIED: Final = {
@@ -84,37 +80,26 @@ def fold(
 
 def snapshots(book: Book, scopes: Sequence[str], *, feed: Feed = FILE) -> dict[str, GexSnapshot]:
     """Return the snapshot of each scope of a book; those of the same expiries are folded once."""
-    fine_scans: dict[bytes, Floats] = {}
-    folded: dict[bytes, GexSnapshot] = {}
-    answers = {}
-    for scope in scopes:
-        groups = scope_groups(book.chain, book.smile.live, scope)
-        same = folded.get(groups.tobytes())
-        if same is None:
-            same = folded[groups.tobytes()] = _snapshot(book, scope, groups, fine_scans, feed)
-        answers[scope] = msgspec.structs.replace(same, scope=scope)
-    return answers
+    asked = dict(zip(scopes, groups_of(book.chain, book.smile.live, scopes), strict=True))
+    distinct = {groups.tobytes(): groups for groups in asked.values()}
+    cuts = zip(distinct, cut_book(book, list(distinct.values())), strict=True)
+    folded = {key: _snapshot(book, cut, feed) for key, cut in cuts}
+    return {
+        scope: msgspec.structs.replace(folded[groups.tobytes()], scope=scope)
+        for scope, groups in asked.items()
+    }
 
 
-def _snapshot(
-    book: Book, scope: str, groups: Bools, fine_scans: dict[bytes, Floats], feed: Feed
-) -> GexSnapshot:
-    chain, smile = book.chain, book.smile
-    lines = lines_of(book.start, groups)
-    strike_id = chain.strike_id[book.greeks.line[lines]]
-    gex = tuple(
-        LineGex(strike_id, exposure.call_gex[lines], exposure.put_gex[lines])
-        for exposure in book.exposures
-    )
-    by_strike = sum_by_strike(chain, groups, gex)
-    scan = scope_scan(book, groups, lines, fine_scans)
-    oi, volume = weigh(book, groups, lines, by_strike, scan)
+def _snapshot(book: Book, cut: Cut, feed: Feed) -> GexSnapshot:
+    """Return the snapshot of a cut, whose name is still to be stated."""
+    chain, smile, groups, by_strike = book.chain, book.smile, cut.groups, cut.by_strike
+    oi, volume = weigh(book, cut)
     coverage = measure_coverage(book.evidence, groups, feed)
     listed = by_strike.listed
     answered = [view.net_gex is not None for view in (oi, volume)]
     priced = book.start[1:] > book.start[:-1]
     answer = GexSnapshot(
-        **header(chain, scope, book.convention.id, book.tallies.contracts[groups].sum()),
+        **header(chain, "", book.convention.id, book.tallies.contracts[groups].sum()),
         **msgspec.structs.asdict(oi),
         net_gex_volume=volume.net_gex,
         volume=volume,

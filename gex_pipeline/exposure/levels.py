@@ -6,6 +6,7 @@ tools on most chains, so the payload carries this one.
 
 import datetime
 import math
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -51,7 +52,8 @@ class Walls(msgspec.Struct, frozen=True, kw_only=True):
 
 _NO_WALLS: Final = Walls()
 _LISTS: Final = Walls.__struct_fields__[:-1]
-"""All but the definition, in the order in which find_walls fills them."""
+"""All but the definition, in the order in which they are filled."""
+_LEAST: Final = 5e-324
 
 
 class ExpectedMove(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,15 +74,25 @@ class ExpectedMove(msgspec.Struct, frozen=True, kw_only=True):
 
 def find_walls(strikes: Floats, calls: Floats, puts: Floats, spot: float) -> Walls:
     """Return all levels from call and absolute put exposure by strike (both >= 0)."""
+    return find_many_walls(strikes, calls[np.newaxis], puts[np.newaxis], spot)[0]
+
+
+def find_many_walls(strikes: Floats, calls: Floats, puts: Floats, spot: float) -> list[Walls]:
+    """Return the levels of each row of call and absolute put exposure by strike, (R, M)."""
+    if not strikes.size:
+        return [_NO_WALLS] * len(calls)
     net = calls - puts
-    sizes = np.empty((len(_LISTS), strikes.size))
-    sizes[0], sizes[1] = calls * (strikes >= spot), puts * (strikes <= spot)
-    sizes[2], sizes[3], sizes[4] = calls, puts, calls + puts
-    sizes[5], sizes[6] = np.maximum(net, 0), np.maximum(-net, 0)
-    totals = sizes.sum(axis=1)
-    totals[:2] = totals[2:4]
-    lists = zip(_LISTS, _largest(strikes, sizes, totals, spot), strict=True)
-    return msgspec.structs.replace(_NO_WALLS, **dict(lists))
+    sizes = np.empty((len(calls), len(_LISTS), strikes.size))
+    sizes[:, 0], sizes[:, 1] = calls * (strikes >= spot), puts * (strikes <= spot)
+    sizes[:, 2], sizes[:, 3], sizes[:, 4] = calls, puts, calls + puts
+    sizes[:, 5], sizes[:, 6] = np.maximum(net, 0), np.maximum(-net, 0)
+    totals = sizes.sum(axis=2)
+    totals[:, :2] = totals[:, 2:4]
+    lists = _largest(strikes, sizes.reshape(-1, strikes.size), totals.ravel(), spot)
+    rows = (lists[at : at + len(_LISTS)] for at in range(0, len(lists), len(_LISTS)))
+    return [
+        msgspec.structs.replace(_NO_WALLS, **dict(zip(_LISTS, row, strict=True))) for row in rows
+    ]
 
 
 def _largest(
@@ -90,18 +102,22 @@ def _largest(
 
     Ties go to the strike nearest to spot in log, then to the lower.
     """
-    worst = max(strikes.size - CANDIDATES, 0)
-    floors = np.partition(sizes, worst, axis=1)[:, worst, np.newaxis]
-    rows, index = np.nonzero((sizes >= floors) & (sizes > 0))
-    found: list[list[tuple[float, float, float]]] = [[] for _ in sizes]
-    at = strikes[index]
-    columns = (rows, -sizes[rows, index], np.abs(np.log(at / spot)), at)
-    for row, *level in zip(*(column.tolist() for column in columns), strict=True):
-        found[row].append(tuple(level))
-    return [
-        tuple(Level(strike, -size, -size / total) for size, _, strike in sorted(each)[:CANDIDATES])
-        for each, total in zip(found, totals.tolist(), strict=True)
-    ]
+    row, index = np.divmod(np.flatnonzero(sizes >= _floors(sizes)), strikes.size)
+    size, strike = sizes[row, index], strikes[index]
+    order = np.lexsort((strike, np.abs(np.log(strike / spot)), -size, row))
+    row, size, strike = row[order], size[order], strike[order]
+    share = size / totals[row]
+    found = list(map(Level, strike.tolist(), size.tolist(), share.tolist()))
+    starts = np.searchsorted(row, np.arange(len(sizes) + 1)).tolist()
+    return [tuple(found[first : min(first + CANDIDATES, last)]) for first, last in pairwise(starts)]
+
+
+def _floors(sizes: Floats) -> Floats:
+    """Return (rows, 1) the third largest size of each row; above 0, so that nothing is no wall."""
+    rest, rows = sizes.copy(), np.arange(len(sizes))
+    for _ in range(min(CANDIDATES, sizes.shape[1]) - 1):
+        rest[rows, rest.argmax(axis=1)] = -1.0
+    return np.asarray(np.maximum(rest.max(axis=1, keepdims=True), _LEAST))
 
 
 def max_pain(strikes: Floats, call_oi: Floats, put_oi: Floats, spot: float) -> float | None:

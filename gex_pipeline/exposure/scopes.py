@@ -2,6 +2,7 @@
 
 import datetime
 import re
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -42,20 +43,33 @@ def check_scope(scope: str) -> str:
 
 def scope_groups(chain: Chain, live: Bools, scope: str) -> Bools:
     """Return (G,) the unexpired groups that belong to the scope."""
+    return groups_of(chain, live, (scope,))[0]
+
+
+def groups_of(chain: Chain, live: Bools, scopes: Sequence[str]) -> list[Bools]:
+    """Return (G,) the unexpired groups that belong to each scope."""
     today = sessions.et_datetime(chain.asof_ns).date()
     dates = [group.settle_date for group in chain.groups]
-    exact = _expiry(scope)
-    if exact:
-        day, root = exact
-        chosen = [
-            day in (group.expiry, group.settle_date) and root in (None, group.root)
-            for group in chain.groups
-        ]
-        return np.array(chosen, dtype=bool) & live
-    to_opex = scope in ("monthly", "to_opex")
+    days = np.array([date.toordinal() for date in dates], dtype=np.int64)
+    to_opex = not {"monthly", "to_opex"}.isdisjoint(scopes)
     opex = _opex(today, chain.asof_ns) if to_opex else today
-    first, last = _range(scope, today, _ahead(dates, live), opex)
-    return np.array([first <= date <= last for date in dates], dtype=bool) & live
+    ranges = _ranges(today, _ahead(dates, live), opex)
+    return [
+        _named(chain, scope) & live
+        if scope not in ranges
+        else (days >= ranges[scope][0].toordinal()) & (days <= ranges[scope][1].toordinal()) & live
+        for scope in scopes
+    ]
+
+
+def _named(chain: Chain, scope: str) -> Bools:
+    """Return (G,) the groups of expiry:YYYY-MM-DD[:ROOT]; of anything else none."""
+    day, wanted = _expiry(scope) or (None, None)
+    chosen = [
+        day in (group.expiry, group.settle_date) and wanted in (None, group.root)
+        for group in chain.groups
+    ]
+    return np.array(chosen, dtype=bool)
 
 
 def lines_of(start: Ints, groups: Bools) -> slice | Ints:
@@ -78,12 +92,12 @@ def _ahead(dates: list[datetime.date], live: Bools) -> list[datetime.date]:
     return sorted({date for date, alive in zip(dates, live.tolist(), strict=True) if alive})
 
 
-def _range(
-    scope: str, today: datetime.date, ahead: list[datetime.date], opex: datetime.date
-) -> tuple[datetime.date, datetime.date]:
-    """Return the first and last date of a named scope; an empty one ends before it starts."""
+def _ranges(
+    today: datetime.date, ahead: list[datetime.date], opex: datetime.date
+) -> dict[str, tuple[datetime.date, datetime.date]]:
+    """Return the first and last date of each named scope; an empty one ends before it starts."""
     start, later = datetime.date.min, [date for date in ahead if date > today]
-    ranges = {
+    return {
         "all": (start, datetime.date.max),
         "0dte": (today, today),
         "next": _one(later, 0),
@@ -94,7 +108,6 @@ def _range(
         "to_opex": (start, opex),
         "full90": (start, today + _FULL_DAYS * _DAY),
     }
-    return ranges[scope]
 
 
 def _one(dates: list[datetime.date], position: int) -> tuple[datetime.date, datetime.date]:

@@ -24,32 +24,37 @@ class Tallies(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 def tally(chain: Chain) -> Tallies:
     """Return the tallies of a chain."""
-    weights = (chain.open_interest.sum(axis=0), chain.volume.sum(axis=0))
     known = bool((chain.gamma > 0).any())
+    weights = [chain.open_interest.sum(axis=0), chain.volume.sum(axis=0)]
     return Tallies(
         contracts=per_group(chain, chain.listed.sum(axis=0)),
         weight=np.stack([per_group(chain, weight) for weight in weights]),
         vendor=_vendor(chain) if known else None,
-        max_pain=tuple(_max_pains(chain)),
+        max_pain=tuple(_max_pains(chain, weights[0])),
     )
 
 
 def per_group(chain: Chain, column: "Floats | Bools") -> Floats:
-    """Return (G,) the sum of a line column, (L,), over each group."""
-    return np.bincount(chain.group, weights=column, minlength=len(chain.groups)).astype(
-        np.float64, copy=False
-    )
+    """Return (G,) the sum of a line column, (L,), over each group; each has a line."""
+    if not column.size:
+        return np.zeros(len(chain.groups))
+    return np.add.reduceat(column, chain.group_start[:-1], dtype=np.float64)
 
 
 def _vendor(chain: Chain) -> Floats:
-    dollars = np.nan_to_num(chain.gamma) * chain.open_interest
-    dollars *= MULTIPLIER * chain.spot * chain.spot * ONE_PERCENT
-    return np.stack((per_group(chain, dollars[CALL]), -per_group(chain, dollars[PUT])))
+    dollars = chain.gamma * chain.open_interest
+    dollars[np.isnan(dollars)] = 0.0
+    unit = MULTIPLIER * chain.spot * chain.spot * ONE_PERCENT
+    return np.stack(
+        (unit * per_group(chain, dollars[CALL]), -unit * per_group(chain, dollars[PUT]))
+    )
 
 
-def _max_pains(chain: Chain) -> list[float | None]:
-    """Return (G,) max pain of each group: one running sum, and levels.max_pain's rule per slice."""
-    both = chain.open_interest.sum(axis=0)
+def _max_pains(chain: Chain, both: Floats) -> list[float | None]:
+    """Return (G,) max pain of each group: one running sum, and levels.max_pain's rule per slice.
+
+    `both` is (L,), the open interest of calls and puts.
+    """
     running = np.cumsum(both)
     before = np.concatenate(([0.0], running))[chain.group_start]
     target = before[:-1] + per_group(chain, chain.open_interest[PUT])

@@ -6,12 +6,13 @@ options obey parity only nearly: their forward is used, their slope never.
 """
 
 import math
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
 import numpy as np
 
-from gex_pipeline.market.arrays import Bools, Floats
+from gex_pipeline.market.arrays import Bools, Floats, Ints
 
 Method = Literal["parity", "sibling", "neighbour", "rate", "zero"]
 
@@ -110,7 +111,7 @@ def carry_gap(t: Floats, log_carry: Floats, rate: float) -> float | None:
     """
     if not t.size:
         return None
-    first, second = np.triu_indices(t.size, k=1)
+    first, second = _pairs(t.size)
     span = t[second] - t[first]
     apart = np.abs(span) > 1 / 365
     slope = rate
@@ -118,6 +119,12 @@ def carry_gap(t: Floats, log_carry: Floats, rate: float) -> float | None:
         rise = log_carry[second] - log_carry[first]
         slope = median(rise[apart] / span[apart])
     return median(log_carry - slope * t)
+
+
+@lru_cache(maxsize=256)
+def _pairs(count: int) -> tuple[Ints, Ints]:
+    first, second = np.triu_indices(count, k=1)
+    return first, second
 
 
 def median(values: Floats) -> float:

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
-from gex_pipeline.exposure.book import Book, make_book, scope_scan
+from gex_pipeline.exposure.book import Book, make_book
 from gex_pipeline.exposure.convention import GEXC_1
+from gex_pipeline.exposure.cut import cut_book
+from gex_pipeline.exposure.fold import snapshots
 from gex_pipeline.exposure.intake import clean_chain
-from gex_pipeline.exposure.scopes import lines_of, scope_groups
+from gex_pipeline.exposure.scopes import scope_groups
 from gex_pipeline.market.arrays import Floats
 from gex_pipeline_tests.exposure.builders import (
     NEXT,
@@ -28,8 +30,8 @@ def book(rows: list[Row], profile_nodes: int = 61) -> Book:
 
 def scan_of(of: Book, scope: str) -> tuple[Floats, Floats]:
     """Return nodes and sums of a scope's scan."""
-    groups = scope_groups(of.chain, of.smile.live, scope)
-    return scope_scan(of, groups, lines_of(of.start, groups), {})
+    (cut,) = cut_book(of, [scope_groups(of.chain, of.smile.live, scope)])
+    return cut.scan
 
 
 ROWS = [
@@ -92,11 +94,10 @@ def test_the_inner_half_of_the_scan_is_the_profile(profile_nodes: int) -> None:
 
 
 def test_a_fine_scan_is_computed_once() -> None:
-    """Several names of one date share it."""
-    found = book(ROWS)
-    known: dict[bytes, Floats] = {}
-    for scope in ("next", "front0", f"expiry:{NEXT}"):
-        groups = scope_groups(found.chain, found.smile.live, scope)
-        scope_scan(found, groups, lines_of(found.start, groups), known)
+    """Several names of one date share it, and all else that is computed of it."""
+    found = snapshots(book(ROWS), ("next", "front0", f"expiry:{NEXT}"))
+    first, *others = found.values()
 
-    assert len(known) == 1
+    assert list(found) == [answer.scope for answer in found.values()]
+    assert first.strikes
+    assert all(other.strikes is first.strikes for other in others)
