@@ -32,9 +32,12 @@ class MaxChange(msgspec.Struct, frozen=True, kw_only=True):
     symbol: str
     scope: str
     source: str
+    """schwab, simulator and so on; lake: recorded figures."""
     spot: float | None
     ts_event_ns: int
     """The second that is compared with those before it, UTC nanoseconds."""
+    resolution_s: int = 1
+    """Between the moments that are kept to compare: live a second, in the lake more."""
     convention: str
     unit: str = UNIT
     dealer: str = DEALER
@@ -43,7 +46,8 @@ class MaxChange(msgspec.Struct, frozen=True, kw_only=True):
     confidence_level: str | None
     gap_s: float | None
     """Seconds of the feed that were lost and that no whole chain has made up for; 0: none."""
-    gap_causes: tuple[str, ...]
+    gap_causes: tuple[str, ...] | None
+    """Null: they were not kept."""
     net_gex: float | None
     net_gex_volume: float | None
     null_reasons: dict[str, str]
@@ -157,15 +161,16 @@ def _answer(symbol: str, scope: str, moments: Moments) -> MaxChange:
         gap_causes=now.gap_causes,
         net_gex=figures.open_interest.net_gex,
         net_gex_volume=figures.volume.net_gex,
-        null_reasons=_null_reasons(now, figures),
+        null_reasons=null_reasons(now.spot, now.gap_s, figures),
         changes=moments.changes(scope),
     )
 
 
-def _null_reasons(now: Entry, figures: Figures) -> dict[str, str]:
+def null_reasons(spot: float | None, gap_s: float | None, figures: Figures) -> dict[str, str]:
+    """Return why each of those figures is null that is."""
     reasons = {
-        "spot": "no_spot" if now.spot is None else None,
-        "gap_s": "no_heartbeat" if now.gap_s is None else None,
+        "spot": "no_spot" if spot is None else None,
+        "gap_s": "no_heartbeat" if gap_s is None else None,
         "net_gex": figures.open_interest.reason,
         "net_gex_volume": figures.volume.reason,
         "confidence": figures.open_interest.reason if figures.confidence is None else None,

@@ -89,7 +89,7 @@ def history(root: Path, asked: Asked) -> History:
     for name in asked.fields:
         if name not in FIELDS:
             raise ConventionError("Field", name, FIELDS)
-    with _damage() as damaged:
+    with damage() as damaged:
         rows = _rows(_lake(root, asked.symbol), asked)
     return History(
         symbol=asked.symbol,
@@ -110,7 +110,7 @@ def gaps(root: Path, start_ns: int, end_ns: int) -> Gaps:
     """
     first, last = (session_date(ns, "index") for ns in (start_ns, end_ns))
     inside = (pl.col("ts_to_ns") >= start_ns) & (pl.col("ts_from_ns") <= end_ns)
-    with _damage() as damaged:
+    with damage() as damaged:
         frame = (
             _lake(root, "")
             .scan("gaps", start=first - _LATEST, end=last + _LATEST)
@@ -172,7 +172,7 @@ def _lake(root: Path, symbol: str) -> Lake:
 
 
 @contextmanager
-def _damage() -> Iterator[list[str]]:
+def damage() -> Iterator[list[str]]:
     """Give the list of damaged files that frames leave out, filled when the block ends."""
     damaged: list[str] = []
     with _warned, warnings.catch_warnings(record=True) as told:

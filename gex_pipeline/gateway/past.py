@@ -25,6 +25,7 @@ MOST_WAITING: Final = 16
 """Questions that wait; more are told to come back."""
 _ASOF: Final = "gex_pipeline.gateway.asof"
 _FOLDING: Final = "gex_pipeline.gateway.folding"
+_CHANGED: Final = "gex_pipeline.gateway.changed"
 _HISTORY: Final = "gex_pipeline.gateway.history"
 
 
@@ -84,6 +85,15 @@ class Past:
 
         return await self._ask(answer)
 
+    async def changes(self, symbol: str, scope: str, ts_ns: int) -> bytes:
+        """Return the JSON of what changed up to a moment, stamped as it was then.
+
+        Raises:
+            ConventionError, NotRecordedError: as gateway/changed.py.
+            UnavailableError: no answer in time.
+        """
+        return await self._ask(lambda: self._changes(symbol, scope, ts_ns))
+
     def close(self) -> None:
         """Take no more questions; one that is being answered is not waited for."""
         self._workers.shutdown(wait=False, cancel_futures=True)
@@ -93,6 +103,13 @@ class Past:
         fresh = freshness(symbol, snapshot.ts_recv_ns, ts_ns, self._limits)
         stamped = stamp(snapshot.mode, fresh)
         return encode_answer(split_snapshot(msgspec.json.encode(snapshot)), part, stamped)
+
+    def _changes(self, symbol: str, scope: str, ts_ns: int) -> bytes:
+        found = import_module(_CHANGED).changed(self._root, symbol, scope, ts_ns)
+        fresh = freshness(symbol, found.answer.ts_event_ns, ts_ns, self._limits)
+        return msgspec.json.encode(
+            {**msgspec.structs.asdict(found.answer), **stamp(found.mode, fresh)}
+        )
 
     def _surface(self, symbol: str, asked: Asked, ts_ns: int) -> bytes:
         check_scope(asked.scope)

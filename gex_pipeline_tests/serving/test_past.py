@@ -13,10 +13,14 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from gex_pipeline.archive.derive import derive_days
+from gex_pipeline.exposure.change import changes
 from gex_pipeline.exposure.lane import Second
-from gex_pipeline.exposure.moment import figures
+from gex_pipeline.exposure.moment import EVERY, figures
+from gex_pipeline.exposure.trace import WEIGHTS
 from gex_pipeline.gateway import past as past_module
 from gex_pipeline.gateway.answer import GexAnswer
+from gex_pipeline.gateway.changes import MaxChangeAnswer
+from gex_pipeline.hot.ring import decode_entry, encode_entry, entry_of
 from gex_pipeline.lake.days import compact, days_of
 from gex_pipeline.lake.frames import Lake
 from gex_pipeline.lake.parts import read_chain
@@ -240,3 +244,74 @@ def test_the_libraries_of_the_lake_are_loaded_with_the_first_question() -> None:
     code = "import sys, serving.app; print({'polars', 'pyarrow', 'duckdb'} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 # ours
     assert found.stdout.strip() == "set()"
+
+
+@pytest.mark.usefixtures("lake")
+@pytest.mark.parametrize("scope", ["all", "0dte"])
+def test_changes_as_of(client: Client, live: list[Second], scope: str) -> None:
+    """What live would have said of those seconds, but for the rounding of what the lake keeps.
+
+    Exposure by strike is there every 15 seconds: asked at 10:31:07 it is that of 10:31:00.
+    """
+    entries = {
+        each.ts_ns: decode_entry(
+            encode_entry(entry_of(each.ts_ns, figures(each.images[0], EVERY, final=True)))
+        )
+        for each in live
+        if each.ts_ns in (ASOF_NS, ASOF_NS + 45 * S, ASOF_NS + 60 * S)
+    }
+    now = entries[ASOF_NS + 60 * S].trace(scope)
+    found = {"current": entries[ASOF_NS + 45 * S], "one": entries[ASOF_NS]}
+    expected = changes(now, {name: entry.trace(scope) for name, entry in found.items()})  # type: ignore[misc] # look-backs
+
+    answer = client.get(
+        "/api/v1/gex/SPX/maxchange", params={"t": f"{DAY}T10:31:07", "scope": scope}
+    )
+
+    assert answer.status_code == 200, answer.text
+    past = msgspec.json.decode(answer.content, type=MaxChangeAnswer)
+    assert (past.ts_event_ns, past.age_s, past.resolution_s) == (ASOF_NS + 60 * S, 7.0, 15)
+    assert (past.mode, past.market, past.stale) == ("simulated", "open", False)
+    assert past.net_gex == now.totals("open_interest").net_gex
+    for ours, theirs in zip(past.changes, expected, strict=True):
+        assert (ours.ts_ns, ours.spot) == (theirs.ts_ns, theirs.spot)
+        for mine, other in (
+            (ours.open_interest, theirs.open_interest),
+            (ours.volume, theirs.volume),
+        ):
+            assert (mine.reason, mine.net_gex_change) == (other.reason, other.net_gex_change)
+            if other.change is not None:
+                assert mine.change == pytest.approx(other.change, abs=2**-21 * gross(live))
+    assert [each.open_interest.reason for each in past.changes[2:]] == ["gap"] * 4
+    assert past.changes[0].ts_ns == ASOF_NS + 45 * S
+
+
+def gross(live: list[Second]) -> float:
+    """Return a bound of what a strike's calls and puts add up to."""
+    found = figures(live[0].images[0], ("all",), final=True)["all"].gross_gex
+    assert found is not None
+    return found
+
+
+@pytest.mark.usefixtures("lake")
+def test_changes_that_the_lake_does_not_have(client: Client) -> None:
+    """Another scope, another day, a replay's other moment: each says what to do."""
+    cases = {
+        "t=2025-06-02T10:31&scope=full90": (400, "0dte"),
+        "t=2025-06-02T11:31": (404, "archive"),
+        "t=2025-06-03T10:31": (404, "archive"),
+        "t=2025-06-02T10:31&session=monday": (400, "Leave out t"),
+        "t=yesterday": (400, "ISO"),
+    }
+    for query, (status, cure) in cases.items():
+        found = client.get(f"/api/v1/gex/SPX/maxchange?{query}")
+
+        assert found.status_code == status, (query, found.text)
+        assert cure in found.json()["detail"], found.text
+
+
+def test_changes_without_a_lake(client: Client) -> None:
+    """Nothing is recorded yet: 404, and it says so."""
+    found = client.get("/api/v1/gex/SPX/maxchange?t=2025-06-02T10:31")
+
+    assert (found.status_code, "there is none yet" in found.json()["detail"]) == (404, True)

@@ -8,11 +8,15 @@ from litestar.enums import MediaType
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import PathParameter, QueryParameter
 
+from gex_pipeline.errors import SessionError
 from gex_pipeline.gateway import classic
 from gex_pipeline.gateway.changes import SCOPES, MaxChangeAnswer, Moments, Ring, max_change
+from gex_pipeline.gateway.past import Past
+from gex_pipeline.market.instants import instant_ns
 from serving.asked import Session, asked
 from serving.auth import READ, gateway_of
 from serving.routes.gex import Symbol
+from serving.routes.past import Moment
 
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 _CHANGES: Final = {200: ResponseSpec(data_container=MaxChangeAnswer, description="The changes")}
@@ -40,12 +44,22 @@ Category = Annotated[
 
 @get("/api/v1/gex/{symbol:str}/maxchange", responses=_CHANGES, summary="Change over time")
 async def maxchange(
-    request: AnyRequest, symbol: Symbol, gex_scope: ChangeScope = "all", replay: Session = ""
+    request: AnyRequest,
+    symbol: Symbol,
+    gex_scope: ChangeScope = "all",
+    t: Moment = "",
+    replay: Session = "",
 ) -> Response[bytes]:
     """Return what changed most since a second, 1, 5, 10, 15 and 30 minutes ago, both weights."""
+    if t and replay:
+        raise SessionError("A replay does not answer for another moment.", "Leave out t, or seek.")
+    if t:
+        past: Past = request.app.state.past
+        name = gateway_of(request).symbol(symbol)
+        return _bytes(await past.changes(name, gex_scope, instant_ns(t)), _NO_STORE)
     gateway = await asked(request, replay)
     found = await max_change(gateway, _ring(request), gateway.symbol(symbol), gex_scope)
-    return Response(found, media_type=MediaType.JSON, headers=_NO_STORE)
+    return _bytes(found, _NO_STORE)
 
 
 @get("/v2/{ticker:str}/classic/{category:str}", responses=_CHART, summary="gexbot: chart")
@@ -119,4 +133,8 @@ def _ring(request: AnyRequest) -> Ring:
 
 
 def _json(answer: msgspec.Struct, headers: dict[str, str]) -> Response[bytes]:
-    return Response(msgspec.json.encode(answer), media_type=MediaType.JSON, headers=headers)
+    return _bytes(msgspec.json.encode(answer), headers)
+
+
+def _bytes(data: bytes, headers: dict[str, str]) -> Response[bytes]:
+    return Response(data, media_type=MediaType.JSON, headers=headers)
