@@ -16,7 +16,6 @@ from gex_pipeline.archive.derive import derive_days
 from gex_pipeline.exposure.change import changes
 from gex_pipeline.exposure.lane import Second
 from gex_pipeline.exposure.moment import EVERY, figures
-from gex_pipeline.exposure.trace import WEIGHTS
 from gex_pipeline.gateway import past as past_module
 from gex_pipeline.gateway.answer import GexAnswer
 from gex_pipeline.gateway.changes import MaxChangeAnswer
@@ -261,8 +260,13 @@ def test_changes_as_of(client: Client, live: list[Second], scope: str) -> None:
         if each.ts_ns in (ASOF_NS, ASOF_NS + 45 * S, ASOF_NS + 60 * S)
     }
     now = entries[ASOF_NS + 60 * S].trace(scope)
-    found = {"current": entries[ASOF_NS + 45 * S], "one": entries[ASOF_NS]}
-    expected = changes(now, {name: entry.trace(scope) for name, entry in found.items()})  # type: ignore[misc] # look-backs
+    expected = changes(
+        now,
+        {
+            "current": entries[ASOF_NS + 45 * S].trace(scope),
+            "one": entries[ASOF_NS].trace(scope),
+        },
+    )
 
     answer = client.get(
         "/api/v1/gex/SPX/maxchange", params={"t": f"{DAY}T10:31:07", "scope": scope}
