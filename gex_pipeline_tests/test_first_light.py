@@ -71,10 +71,16 @@ def test_the_api_says_what_gex_levels_says_of_the_same_chain(stage: Stage) -> No
         assert end is not None
         wait_until(lambda: includes(served, end.seq), "a final second of the whole tape")
         told = includes(served, end.seq)
+        wait_until(lambda: asked(served, "gex/SPX/maxchange?scope=front0"), "a second of the ring")
+        changed = asked(served, "gex/SPX/maxchange?scope=front0")
+        front = asked(served, "gex/SPX?scope=front0")
         dump = httpx.get(
             f"http://127.0.0.1:{stage.port}/control/dump", params={"symbol": "SPX"}, trust_env=False
         ).content
 
+    for name in ("net_gex", "net_gex_volume", "spot"):
+        assert changed[name] == pytest.approx(front[name], rel=0.05), name
+    assert changed["changes"][0]["ts_ns"] < changed["ts_event_ns"]
     ours = compute(dump, "all", OURS, told["ts_event_ns"])
     assert refused.status_code == httpx.codes.UNAUTHORIZED
     assert ours.gross_gex

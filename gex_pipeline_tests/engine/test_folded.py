@@ -37,8 +37,8 @@ def test_scopes_folded_from_the_stored_chain_are_the_engines_own(market: Market)
     entries: Any = market.store.xrange(market.keys.gexring("SPX"))
     entry = next(e for e in (decode_entry(f[b"v"]) for _, f in entries) if e.ts_ns == ts_ns)
     for scope in RING:
-        vector, strikes = entry.vector(scope), folded[scope]["strikes"]
-        for column, name in ((vector.open_interest, "net_gex"), (vector.volume, "net_gex_volume")):
+        trace, strikes = entry.trace(scope), folded[scope]["strikes"]
+        for column, name in ((trace.open_interest, "net_gex"), (trace.volume, "net_gex_volume")):
             ours = np.array([each[name] for each in strikes], dtype=np.float64)
             assert np.array_equal(column, ours.astype(np.float32), equal_nan=True), (scope, name)
     assert all(each["final"] for each in folded.values())

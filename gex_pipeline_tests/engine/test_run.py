@@ -15,6 +15,7 @@ import pytest
 from gex_pipeline.engine.pulse import Market as Clock
 from gex_pipeline.engine.pulse import Pulse
 from gex_pipeline.errors import HotStoreError
+from gex_pipeline.exposure.change import changes
 from gex_pipeline.exposure.fold import fold
 from gex_pipeline.exposure.intake import clean_chain
 from gex_pipeline.exposure.live import live_chain
@@ -155,6 +156,28 @@ def test_the_ring_holds_each_second(market: Market) -> None:
     np.testing.assert_allclose(
         vector.open_interest, [row.net_gex or 0.0 for row in filed.strikes], rtol=1e-6
     )
+
+
+def test_the_ring_goes_on_through_restarts(market: Market) -> None:
+    """Two engines, one after the other: an entry a second, with the figures of the recorded row."""
+    key, number = market.keys.gexring("SPX"), 0
+    for _ in range(2):
+        with market.running():
+            for _ in range(3):
+                market.tell(second(number))
+                number += 1
+            wait_until(partial(recorded, market, ASOF_NS + (number - 2) * S))
+            wait_until(lambda: market.store.exists(market.keys.chain("SPX")))
+    entries: Any = market.store.xrange(key)
+    seconds = [decode_entry(fields[b"v"]) for _, fields in entries]
+
+    assert [entry.ts_ns for entry in seconds] == [ASOF_NS + at * S for at in range(number - 1)]
+    for entry, row in zip(seconds, market.seconds()[:: len(PUBLISHED)], strict=True):
+        assert entry.trace("all").totals("open_interest").net_gex == row.net_gex_oi
+        assert entry.trace("all").totals("volume").net_gex == row.net_gex_volume
+    found = changes(seconds[-1].trace("all"), {"current": seconds[-2].trace("all")})[0]
+    assert found.open_interest.net_gex_change is not None
+    assert found.open_interest.reason is None
 
 
 def test_a_tape_that_falls_silent_shows_at_once(market: Market) -> None:

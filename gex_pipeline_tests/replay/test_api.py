@@ -62,6 +62,19 @@ def test_figures_of_a_replay(client: TestClient[Litestar], part: str) -> None:
     assert 0 <= STANDS_NS - told["ts_event_ns"] < S
 
 
+def test_changes_of_a_replay(client: TestClient[Litestar]) -> None:
+    """Its own ring: half a minute of it has a second before and no minute."""
+    told = client.get("/api/v1/gex/SPX/maxchange", params={"session": "api"}).json()
+    chart = client.get("/v2/SPX/classic/zero", params={"session": "api"})
+
+    assert (told["replayed"], told["session"], told["stale"]) == (True, "api", False)
+    assert 0 <= STANDS_NS - told["ts_event_ns"] < 2 * S
+    assert told["changes"][0]["ts_ns"] == told["ts_event_ns"] - S
+    assert [each["volume"]["reason"] for each in told["changes"][1:]] == ["gap"] * 5
+    assert (chart.status_code, chart.headers["x-gex-session"]) == (200, "api")
+    assert client.get("/api/v1/gex/SPX/maxchange").status_code == 503
+
+
 def test_market_options_and_status_of_a_replay(client: TestClient[Litestar]) -> None:
     """The same routes as live; symbols, clock and services are the replay's."""
     asked = {"session": "api"}

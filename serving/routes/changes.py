@@ -124,6 +124,8 @@ async def _asked(
         "X-Gex-Stale": str(fresh.stale).lower(),
         "X-Gex-Convention": moments.now.convention,
     }
+    if gateway.place.session:
+        headers["X-Gex-Session"] = gateway.place.session
     return symbol, scope, moments, headers
 
 
