@@ -30,6 +30,8 @@ GexError
    ├─ ContractError        not an option contract's symbol
    ├─ SymbolError          not a symbol that we know
    ├─ NotServedError       a symbol without figures here
+   │  ├─ NoIndexError      a future that follows no index with options
+   │  └─ NotFrontError     a futures contract that is not the front one
    ├─ NoDataError          a symbol of which nothing has arrived
    ├─ LakeRootError        a place that day files cannot go to
    ├─ ReplayError          nothing in the lake to be replayed
@@ -292,10 +294,30 @@ class SymbolError(InputError):
 class NotServedError(InputError):
     """The symbol is one, but no figures of it are computed here."""
 
-    def __init__(self, symbol: str, served: tuple[str, ...]) -> None:
+    def __init__(self, symbol: str, served: tuple[str, ...], *, index: str = "") -> None:
+        missing = f"{index}, whose levels {symbol} shows," if index else symbol
         super().__init__(
-            f"{symbol} is not served here; {', '.join(served)} are."
-            f" Add it to GEX_SYMBOLS and start again."
+            f"{missing} is not served here; {', '.join(served)} are."
+            f" Add {index or 'it'} to GEX_SYMBOLS and start again."
+        )
+
+
+class NoIndexError(NotServedError):
+    """A future or view that no index with options stands a few points from."""
+
+    def __init__(self, symbol: str, known: tuple[str, ...]) -> None:
+        InputError.__init__(
+            self, f"There are no levels of {symbol}. Ask for one of {', '.join(known)}."
+        )
+
+
+class NotFrontError(NotServedError):
+    """A futures contract whose basis is not measured, because it is not the front one."""
+
+    def __init__(self, contract: str, root: str, front: str | None) -> None:
+        stands = f"{root} is {front} now" if front else f"nobody said what {root} is"
+        InputError.__init__(
+            self, f"{contract} is not the front contract: {stands}. Ask for {root}."
         )
 
 

@@ -134,7 +134,11 @@ def _place(settings: Settings) -> Place:
         prefix=origin.prefix,
         mode=origin.mode,
         symbols=tuple(dict.fromkeys(to_canonical(name) for name in settings.gex_symbols)),
-        limits=Limits(settings.gex_stale_after_s, settings.gex_unavailable_after_s),
+        limits=Limits(
+            settings.gex_stale_after_s,
+            settings.gex_unavailable_after_s,
+            settings.gex_basis_stale_after_s,
+        ),
     )
 
 

@@ -13,7 +13,6 @@ from typing import Any, Final
 import msgspec
 
 from gex_pipeline.errors import UnavailableError
-from gex_pipeline.gateway.answer import stamp
 from gex_pipeline.gateway.read import Gateway, Snapshot
 from serving.errors import make_problem, problem_of
 
@@ -68,7 +67,7 @@ async def _next_event(
 ) -> tuple[Callable[[float], Awaitable[None]], bytes, bytes | None]:
     """Return how to wait for the next event, this one, and which snapshot the reader has now."""
     try:
-        entry = await gateway.entry(*subject)
+        entry = await gateway.changes(*subject)
         version = entry.version
 
         async def change(per_s: float) -> None:
@@ -89,7 +88,7 @@ async def _beat(_: float) -> None:
 
 
 def _age(snapshot: Snapshot) -> dict[str, Any]:
-    return stamp(snapshot.mode, snapshot.fresh, snapshot.session)
+    return snapshot.stamped
 
 
 async def _still(valid: Callable[[], Awaitable[bool]]) -> bool:

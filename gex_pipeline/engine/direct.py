@@ -6,7 +6,7 @@ frames only, whole chains not at all, and it goes with the namespace.
 
 import threading
 from collections.abc import Sequence, Set
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import redis
@@ -14,12 +14,14 @@ import redis
 from gex_pipeline.engine.record import TAPE_SOURCE
 from gex_pipeline.exposure.live import Image
 from gex_pipeline.hot.connect import UNREACHABLE
-from gex_pipeline.hot.frame import MAX_EVENTS, Frame, encode_frame
+from gex_pipeline.hot.frame import MAX_EVENTS, Frame, decode_frame, encode_frame
 from gex_pipeline.hot.keys import DAY_S, Keys
 from gex_pipeline.hot.tape import FIELD
 from gex_pipeline.market import sessions
-from gex_pipeline.market.events import ChainImage, Event, GexSecond
+from gex_pipeline.market.events import Basis, ChainImage, Event, GexSecond
 
+_MOST_BEFORE: Final = 4
+"""Frames that the owner of the namespace may have put there."""
 FRAMES_KEPT: Final = 50_000
 """A day's seconds of two underlyings of one calendar."""
 _RETRY_S: Final = 0.2
@@ -30,11 +32,12 @@ class DirectRecorder:
 
     def __init__(self, store: redis.Redis, keys: Keys, calendar: sessions.Calendar) -> None:
         self.tape = f"{TAPE_SOURCE}.{calendar}"
-        self.recorded_ns = 0
-        """The newest second on the tape; 0: none."""
         self._calendar: sessions.Calendar = calendar
         self._store, self._key = store, keys.tape(self.tape)
-        self._seq = 0
+        self._before = _before(store, self._key)
+        self._seq = self._before[-1].seq if self._before else 0
+        self.recorded_ns = self._before[-1].ts_recv_ns if self._before else 0
+        """The newest second on the tape; 0: none."""
         self._stopped = threading.Event()
 
     def write(self, ts_ns: int, events: Sequence[Event]) -> None:
@@ -61,6 +64,10 @@ class DirectRecorder:
         """Return none: what is replayed begins where its owner says."""
         return []
 
+    def newest_basis(self) -> list[Basis]:
+        """Return what the owner has put on the tape before anything was replayed."""
+        return [row for row in self._before if isinstance(row, Basis)]
+
     def run(self, stop: threading.Event) -> None:
         """Nothing is to be done beside the engine."""
         stop.wait()
@@ -86,3 +93,8 @@ class DirectRecorder:
             if refused is None or "equal or smaller" in str(refused):  # it is there
                 return
             self._stopped.wait(_RETRY_S)  # no memory: it may be trimmed meanwhile
+
+
+def _before(store: redis.Redis, key: str) -> list[Event]:
+    entries: Any = store.xrevrange(key, count=_MOST_BEFORE)
+    return [event for _, entry in reversed(entries) for event in decode_frame(entry[FIELD]).events]

@@ -2,22 +2,40 @@
 
 import threading
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, Generic, Protocol, TypeVar
 
 from gex_pipeline.engine.backlog import Backlog
-from gex_pipeline.exposure.lane import Lane, Second
 from gex_pipeline.hot.frame import Position
 from gex_pipeline.hot.tape import TapeReader
+from gex_pipeline.market.events import Event
 
 _FRAMES: Final = 64
 """Read at a time; between two reads previews have their turn."""
 
+Made = TypeVar("Made")
+Made_co = TypeVar("Made_co", covariant=True)
 
-class Inlet:
+
+class Reading(Protocol[Made_co]):
+    """What a tape's events go to: a lane of underlyings, or futures and their indexes."""
+
+    tape: str
+
+    @property
+    def position(self) -> tuple[int, int] | None:
+        """After this event reading goes on."""
+        ...
+
+    def take(self, epoch: int, events: tuple[Event, ...], /) -> Iterator[Made_co]:
+        """Take in a frame's events; yield what they complete."""
+        ...
+
+
+class Inlet(Generic[Made]):
     """Brings one tape's events to its lane, each once and in order."""
 
     def __init__(
-        self, lane: Lane, tape: TapeReader, backlog: Backlog | None, *, whole: bool
+        self, lane: Reading[Made], tape: TapeReader, backlog: Backlog | None, *, whole: bool
     ) -> None:
         """Prepare an inlet.
 
@@ -31,7 +49,7 @@ class Inlet:
         self._tape, self._backlog = tape, backlog
         self._whole = whole
 
-    def read(self, stop: threading.Event) -> Iterator[Iterator[Second]]:
+    def read(self, stop: threading.Event) -> Iterator[Iterator[Made]]:
         """Yield the seconds that each of the next frames completes; nothing: all is read."""
         position = self.lane.position
         after = Position(*position) if position else None
@@ -41,7 +59,7 @@ class Inlet:
                 return
             yield self.lane.take(frame.epoch, frame.events)
 
-    def _missing(self, before_seq: int, stop: threading.Event) -> Iterator[Iterator[Second]]:
+    def _missing(self, before_seq: int, stop: threading.Event) -> Iterator[Iterator[Made]]:
         last = self._last_seq(before_seq)
         if last + 1 == before_seq:
             return

@@ -4,18 +4,22 @@ While the store is away the newest snapshot of each symbol waits, in place of ol
 entries of the ring do not. Each attempt that failed is counted.
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 import redis
 
+from gex_pipeline.exposure.futures import FutureBasis, of_row
 from gex_pipeline.exposure.live import Image
 from gex_pipeline.exposure.moment import PUBLISHED, LiveSnapshot
 from gex_pipeline.hot import ring
 from gex_pipeline.hot.chains import encode_image
 from gex_pipeline.hot.connect import UNREACHABLE
+from gex_pipeline.hot.frame import Position
 from gex_pipeline.hot.keys import MARKET_TTL_S, SNAPSHOT_TTL_S, Keys
+from gex_pipeline.market.events import Basis
 
 _encoder: Final = msgspec.json.Encoder()
 
@@ -37,6 +41,7 @@ class Publisher:
         self.failed = 0
         self.chains = 0
         self._store, self._keys = store, keys
+        self._resumes_s = 0.0
         self._newest_ns: dict[str, tuple[int, int]] = {}
         self._ring_ns: dict[str, int] = {}
         """Newest second of each symbol's ring."""
@@ -99,6 +104,28 @@ class Publisher:
         commands.set(self._keys.chain(image.symbol), encode_image(image), ex=SNAPSHOT_TTL_S)
         if self._sent(commands):
             self.chains += 1
+
+    def basis(self, rows: Sequence[Basis]) -> None:
+        """Set and publish the futures' basis of one second, by index."""
+        boards: dict[str, dict[str, FutureBasis]] = {}
+        for row in rows:
+            boards.setdefault(row.index, {})[row.symbol] = of_row(row)
+        commands = self._store.pipeline(transaction=False)
+        for index, futures in boards.items():
+            key, data = self._keys.basis(index), _encoder.encode(futures)
+            commands.set(key, data, ex=SNAPSHOT_TTL_S)
+            commands.publish(key, data)
+        self._sent(commands)
+
+    def resumes(self, tape: str, position: Position) -> None:
+        """Tell, once a second, from where a tape that no chain includes is read again."""
+        now_s = time.monotonic()
+        if now_s - self._resumes_s < 1.0:
+            return
+        self._resumes_s = now_s
+        commands = self._store.pipeline(transaction=False)
+        commands.set(self._keys.resume(tape), str(position), ex=SNAPSHOT_TTL_S)
+        self._sent(commands)
 
     def _sent(self, commands: redis.client.Pipeline) -> bool:
         try:

@@ -30,7 +30,7 @@ from gex_pipeline.lake.parts import Chain, read_chain, sync_chain
 from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.lake.recording import recorded
 from gex_pipeline.market import sessions
-from gex_pipeline.market.events import ChainImage, Event, Gap, GexSecond
+from gex_pipeline.market.events import Basis, ChainImage, Event, Gap, GexSecond
 from gex_pipeline.market.tables import CHAIN_1M, GEX
 
 TAPE_SOURCE: Final = "gex"
@@ -63,6 +63,10 @@ class Recording(Protocol):
 
     def newest_images(self, symbols: Set[str], /) -> list[Image]:
         """Return the newest whole chain that was kept of each symbol, where one was."""
+        ...
+
+    def newest_basis(self) -> list[Basis]:
+        """Return the rows of the basis of the newest minute and more that was kept, in order."""
         ...
 
     def run(self, stop: threading.Event, /) -> None:
@@ -157,6 +161,21 @@ class Recorder:
                     if known is None or known.ts_recv_ns <= event.ts_recv_ns:
                         newest[event.symbol] = event
         return [decode_image(event.image) for event in newest.values()]
+
+    def newest_basis(self) -> list[Basis]:
+        """Return the basis rows at the tape's end, in order."""
+        archived = read_chain(self._paths, self.tape)
+        found = {
+            (event.ts_recv_ns, event.symbol): event
+            for events in (
+                _archived(self._paths, archived),
+                _sent(self._store, self._keys, self.tape, _TAIL),
+                _spooled(self._spool, _TAIL),
+            )
+            for event in events
+            if isinstance(event, Basis)
+        }
+        return [found[key] for key in sorted(found)]
 
     def run(self, stop: threading.Event) -> None:
         """Send until told to stop."""

@@ -17,24 +17,28 @@ import redis
 
 from gex_pipeline.engine.aside import Aside
 from gex_pipeline.engine.backlog import Backlog
+from gex_pipeline.engine.futures import Futures
 from gex_pipeline.engine.inlet import Inlet
 from gex_pipeline.engine.pace import Pace
 from gex_pipeline.engine.publish import Publisher
 from gex_pipeline.engine.record import Recorder, Recording
 from gex_pipeline.engine.worker import Worker
 from gex_pipeline.errors import CodecError
-from gex_pipeline.exposure.lane import Lane
+from gex_pipeline.exposure.lane import Lane, Second
 from gex_pipeline.exposure.live import Image, asof_ns
+from gex_pipeline.exposure.pairing import Pairing, read_from
 from gex_pipeline.exposure.underlying import Underlying, figures_due
-from gex_pipeline.hot.chains import decode_image
+from gex_pipeline.hot.chains import decode_image, resume_position
 from gex_pipeline.hot.connect import UNREACHABLE
 from gex_pipeline.hot.frame import Position
 from gex_pipeline.hot.keys import Keys
 from gex_pipeline.hot.tape import TapeReader
+from gex_pipeline.market.futures import roots_of
 from gex_pipeline.market.sessions import SECOND_NS, Calendar
 from gex_pipeline.market.symbology import calendar_of, kind_of
 
 SERVICE: Final = "engine"
+FUTURES_CALENDAR: Final[Calendar] = "cme"
 _PAUSE_S: Final = 0.01
 _RETRY_S: Final = 0.5
 _BEHIND_NS: Final = 2 * SECOND_NS
@@ -88,7 +92,8 @@ class Engine:
         self._plan, self._store, self._keys, self._market_ns = plan, store, keys, market_ns
         self._pace = Pace(plan.duty, plan.publish_per_s)
         self._lanes: dict[str, Lane] = {}
-        self._inlets: list[Inlet] = []
+        self._index_tape = f"{plan.feed}.index"
+        self._inlets: list[Inlet[Second]] = []
         self._recorders: dict[str, Recording] = {}
         for calendar, symbols in _by_calendar(plan.symbols).items():
             tape = f"{plan.feed}.{calendar}"
@@ -99,10 +104,12 @@ class Engine:
             reader = TapeReader(store, keys, tape)
             self._inlets.append(Inlet(lane, reader, backlog, whole=not known))
         self._publisher = Publisher(store, keys)
+        self._futures = self._begin_futures(record)
         served = [symbol for lane in self._lanes.values() for symbol in lane.underlyings]
         self._final_ns = {symbol: self._publisher.resume(symbol, market_ns()) for symbol in served}
         fed = {tape: frozenset(lane.underlyings) for tape, lane in self._lanes.items()}
-        self._worker = Worker(self._recorders, fed, self._publisher, self._pace)
+        recorders = {tape: self._recorders[tape] for tape in self._lanes}
+        self._worker = Worker(recorders, fed, self._publisher, self._pace, self._futures)
         self._published_s: dict[str, float] = {}
         self._was_silent: dict[str, bool] = {}
         self._measured = (time.monotonic(), time.process_time())
@@ -128,9 +135,12 @@ class Engine:
 
     def progress(self) -> dict[str, Progress]:
         """Return how far each tape has been read."""
+        readings: dict[str, Lane | Pairing] = {**self._lanes}
+        if self._futures is not None:
+            readings[self._futures.pairing.tape] = self._futures.pairing
         return {
-            tape: Progress(Position(*lane.position) if lane.position else None, lane.seen_ns)
-            for tape, lane in self._lanes.items()
+            tape: Progress(Position(*one.position) if one.position else None, one.seen_ns)
+            for tape, one in readings.items()
         }
 
     @property
@@ -164,13 +174,14 @@ class Engine:
             for symbol, underlying in lane.underlyings.items():
                 fields[f"contracts:{symbol}"] = len(underlying.columns)
                 fields[f"fold_ms:{symbol}"] = round(worker.fold_s.get(symbol, 0.0) * 1e3, 2)
-        return fields
+        return fields | (self._futures.status() if self._futures else {})
 
     def _turn(self, stop: threading.Event) -> None:
         """Read what there is, then preview what changed."""
         self.turned_s = time.monotonic()
         try:
             moved = [self._read(inlet, stop) for inlet in self._inlets]
+            moved.append(self._read_futures(stop))
         except UNREACHABLE:
             self.unreadable += 1
             stop.wait(_RETRY_S)
@@ -181,7 +192,7 @@ class Engine:
         if not any(moved):
             stop.wait(_PAUSE_S)
 
-    def _read(self, inlet: Inlet, stop: threading.Event) -> bool:
+    def _read(self, inlet: Inlet[Second], stop: threading.Event) -> bool:
         moved = False
         for seconds in inlet.read(stop):
             moved = True
@@ -190,6 +201,12 @@ class Engine:
                 self._worker.put_second(inlet.lane.tape, second, stop)
                 self._final_ns |= {image.symbol: second.ts_ns for image in second.images}
         return moved
+
+    def _read_futures(self, stop: threading.Event) -> bool:
+        if self._futures is None:
+            return False
+        index_ns = self._lanes[self._index_tape].open_ns
+        return self._futures.turn(stop, index_ns, idle=self.idle)
 
     def _preview(self, lane: Lane) -> None:
         """Have the underlyings that changed previewed, as often as the pace allows."""
@@ -238,6 +255,25 @@ class Engine:
         images = [image for image in found if tape in image.positions]
         lane.resume(images, recorder.recorded_ns)
         return lane, bool(images)
+
+    def _begin_futures(self, record: Callable[[Calendar], Recording] | None) -> Futures | None:
+        """Return what joins the indexes with their futures, where there are indexes."""
+        lane = self._lanes.get(self._index_tape)
+        if lane is None or not any(map(roots_of, lane.underlyings)):
+            return None
+        tape, root = f"{self._plan.feed}.{FUTURES_CALENDAR}", self._plan.root
+        recorder = (record or partial(Recorder, self._store, self._keys, root))(FUTURES_CALENDAR)
+        self._recorders[tape] = recorder
+        rows = recorder.newest_basis()
+        pairing = Pairing(tape)
+        stored = resume_position(self._store, self._keys, tape)
+        pairing.resume(rows, read_from(tape, rows, stored))
+        if rows:
+            lane.reopen(pairing.joined_ns + SECOND_NS)
+        reader = TapeReader(self._store, self._keys, tape)
+        backlog = None if record else Backlog(root, tape)
+        inlet = Inlet(pairing, reader, backlog, whole=lane.position is None)
+        return Futures(pairing, inlet, recorder, self._publisher, self._index_tape)
 
     def _stored(self, symbol: str) -> Image | None:
         """Return the chain in the hot store; one that cannot be read is as good as none."""

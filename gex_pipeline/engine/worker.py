@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Set
 from typing import Final
 
+from gex_pipeline.engine.futures import Futures
 from gex_pipeline.engine.pace import Pace
 from gex_pipeline.engine.publish import Publisher
 from gex_pipeline.engine.record import Recording, chain_images
@@ -33,6 +34,7 @@ class Worker:
         symbols: Mapping[str, Set[str]],
         publisher: Publisher,
         pace: Pace,
+        futures: Futures | None = None,
     ) -> None:
         """Prepare a worker; `symbols` are those of each tape."""
         self.queued = 0
@@ -46,6 +48,7 @@ class Worker:
             tape: Levels(recorder.newest_rows(symbols[tape]))
             for tape, recorder in recorders.items()
         }
+        self._futures = futures
         self._changed = threading.Condition()
         self._seconds: deque[tuple[str, Second]] = deque()
         self._previews: dict[str, Image] = {}
@@ -108,6 +111,8 @@ class Worker:
             self._publisher.snapshots(image, snapshots)
             if new:
                 self._publisher.second(ts_ns, image, snapshots)
+        late = self._futures is not None and self._futures.take(tape, second, folded)
+        for image in () if late else second.images:
             self._store_chain(image)
         self.seconds += 1
 

@@ -44,8 +44,7 @@ class Lane:
         self.heard_ns = 0
         """Receipt of the newest heartbeat with a connection."""
         self.events = 0
-        self._open_ns = 0
-        """End of the second that is not complete yet; 0 before the first event."""
+        self._open_ns = self._known_ns = 0
         self._date_until_ns = 0
         """The next open of the market: what is received after it belongs to the next date."""
         self._restored: dict[str, Position] = {}
@@ -60,11 +59,21 @@ class Lane:
             self.underlyings[image.symbol].restore(image)
             self._restored[image.symbol] = image.positions[self.tape]
         known_ns = max((max(image.ts_recv_ns, image.heard_ns) for image in images), default=0)
-        self._open_ns = max(-(-known_ns // _NS) * _NS, recorded_ns)
+        self._known_ns = -(-known_ns // _NS) * _NS
+        self._open_ns = max(self._known_ns, recorded_ns)
         if images and len(images) == len(self.underlyings):
             self.position = min(self._restored.values())
             self.heard_ns = min(image.heard_ns for image in images)
             self.seen_ns = min(image.ts_recv_ns for image in images)
+
+    def reopen(self, ts_ns: int) -> None:
+        """Make the seconds from this one on again, as far back as the images reach."""
+        self._open_ns = min(self._open_ns, max(self._known_ns, ts_ns))
+
+    @property
+    def open_ns(self) -> int:
+        """End of the second that is not complete yet; 0 before the first event."""
+        return self._open_ns
 
     def take(self, epoch: int, events: tuple[Event, ...]) -> Iterator[Second]:
         """Take in a frame's events; yield the seconds that they complete, oldest first."""

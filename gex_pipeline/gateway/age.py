@@ -22,6 +22,8 @@ class Limits(msgspec.Struct, frozen=True):
 
     stale_after_s: float
     unavailable_after_s: float
+    basis_stale_after_s: float = 300.0
+    """Of the futures' basis, whether the market is open or not."""
 
 
 class Freshness(msgspec.Struct, frozen=True):

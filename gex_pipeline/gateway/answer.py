@@ -5,6 +5,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from gex_pipeline.errors import UnavailableError
+from gex_pipeline.exposure.futures import InForce
 from gex_pipeline.exposure.snapshot import GexSnapshot
 from gex_pipeline.gateway.age import Freshness, Market
 
@@ -14,6 +15,8 @@ Sections = dict[str, msgspec.Raw]
 
 _HEADER: Final = [
     "symbol",
+    "index",
+    "index_levels",
     "scope",
     "source",
     "spot",
@@ -69,6 +72,15 @@ _sections = msgspec.json.Decoder(Sections)
 _encoder = msgspec.json.Encoder()
 
 
+class FuturePrice(msgspec.Struct, frozen=True, kw_only=True):
+    """The middle of a future's newest quote."""
+
+    mid: float
+    age_s: float
+    """In market time."""
+    quoted: str
+
+
 class GexAnswer(GexSnapshot, frozen=True, kw_only=True):
     """A snapshot with what holds at the moment of the answer."""
 
@@ -89,6 +101,14 @@ class GexAnswer(GexSnapshot, frozen=True, kw_only=True):
     """Seconds of the feed that were lost and that no whole chain has made up for; 0: none."""
     gap_causes: tuple[str, ...]
     """Why: disconnect, restart, silence, lost and so on."""
+    index: str | None = None
+    """Of a future or view: the index whose levels these are, moved by the basis."""
+    index_levels: dict[str, float | None] | None = None
+    """Of a future or view: spot, zero gamma and walls in the index's own points."""
+    basis: InForce | None = None
+    """Of a future or view: what the levels are moved by, its source and age."""
+    future_price: FuturePrice | None = None
+    """Of a future or view: its own price, beside spot, which is the index's moved."""
 
 
 class Image(msgspec.Struct, frozen=True):

@@ -53,6 +53,29 @@ class Entry:
             await asyncio.wait_for(self.changed.wait(), timeout_s)
 
 
+class Both:
+    """Two keys that make one answer: it changes with either."""
+
+    def __init__(self, first: Entry, second: Entry) -> None:
+        self._entries = (first, second)
+
+    @property
+    def version(self) -> int:
+        """How often one of them changed."""
+        return sum(entry.version for entry in self._entries)
+
+    async def wait(self, version: int, timeout_s: float) -> None:
+        """Return once the version is another one, or after the time."""
+        if self.version != version:
+            return
+        waits = [asyncio.create_task(each.changed.wait()) for each in self._entries]
+        try:
+            await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+
 class KeyCache:
     """Follows keys of the hot store; `run` is its loop, `on_turn` is called once a second."""
 

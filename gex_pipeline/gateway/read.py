@@ -15,12 +15,14 @@ from gex_pipeline.exposure.scopes import check_scope
 from gex_pipeline.exposure.surface import Asked
 from gex_pipeline.gateway.age import Freshness, Limits, Market, freshness, market_state
 from gex_pipeline.gateway.answer import Image, Mode, Part, encode_answer, split_snapshot, stamp
-from gex_pipeline.gateway.cache import STORE_ERRORS, Entry, KeyCache, store_away
+from gex_pipeline.gateway.cache import STORE_ERRORS, Both, Entry, KeyCache, store_away
 from gex_pipeline.gateway.folded import Fold, Folds
+from gex_pipeline.gateway.futures import Moves, check_future, future_snapshot
 from gex_pipeline.gateway.keyring import Keyring
 from gex_pipeline.hot.keys import Keys
 from gex_pipeline.market.clock import MarketClock
-from gex_pipeline.market.symbology import to_canonical
+from gex_pipeline.market.futures import index_of
+from gex_pipeline.market.symbology import kind_of, to_canonical
 
 SCOPES: Final = ("all", "0dte", "next", "weekly", "monthly")
 """What the engine publishes; others are folded on request."""
@@ -55,9 +57,17 @@ class Snapshot(msgspec.Struct, frozen=True):
     session: str = ""
     """Of a replay its id."""
 
+    beside: dict[str, Any] = {}
+    """Of a future: its basis and price at this moment."""
+
+    @property
+    def stamped(self) -> dict[str, Any]:
+        """What holds at the moment of the answer."""
+        return stamp(self.mode, self.fresh, self.session) | self.beside
+
     def encode(self, part: Part = "whole") -> bytes:
         """Return the JSON of a part of it."""
-        return encode_answer(self.image, part, stamp(self.mode, self.fresh, self.session))
+        return encode_answer(self.image, part, self.stamped)
 
 
 class Gateway:
@@ -84,6 +94,7 @@ class Gateway:
         self._clock: MarketClock | None = None
         self._cache = KeyCache(store, f"{place.keys.prefix}gateway", self._turn)
         self._images: dict[tuple[str, str], Image] = {}
+        self.moves = Moves()
 
     async def run(self) -> None:
         """Keep cache and clock fresh until cancelled."""
@@ -112,6 +123,18 @@ class Gateway:
             raise NotServedError(symbol, self.place.symbols)
         return symbol
 
+    def subject(self, text: str) -> str:
+        """Return the same, or a future or view whose index is computed here.
+
+        Raises:
+            SymbolError: not a symbol.
+            NotServedError: a symbol of which there are no figures.
+        """
+        symbol = to_canonical(text)
+        if kind_of(symbol) not in ("future", "view"):
+            return self.symbol(text)
+        return check_future(symbol, self.place.symbols)
+
     def now_ns(self) -> int:
         """Return the market time.
 
@@ -136,8 +159,27 @@ class Gateway:
         """Return whether the symbol's market is open now."""
         return market_state(symbol, self.now_ns())
 
+    async def changes(self, symbol: str, scope: str) -> Entry | Both:
+        """Return what to wait for: the next change of what answers for a symbol and scope.
+
+        Raises:
+            ConventionError, UnavailableError: as `entry`.
+        """
+        index = index_of(symbol)
+        if index is None:
+            return await self.entry(symbol, scope)
+        return Both(await self.entry(index, scope), await self.listen(self.place.keys.basis(index)))
+
+    async def listen(self, key: str) -> Entry:
+        """Return the cache's entry of any key that carries its bytes on a channel of its name.
+
+        Raises:
+            UnavailableError: the hot store does not answer.
+        """
+        return await self._cache.entry(key)
+
     async def entry(self, symbol: str, scope: str) -> Entry:
-        """Return the cache's entry of what answers for a scope, to wait for its next change.
+        """Return the cache's entry of what answers for a scope.
 
         Of a scope that is published it is the snapshot, of any other the chain.
 
@@ -158,12 +200,15 @@ class Gateway:
         return await self._cache.entry(self.place.keys.chain(symbol))
 
     async def gex(self, symbol: str, scope: str) -> Snapshot:
-        """Return the newest figures.
+        """Return the newest figures; of a future or view those of its index, moved by the basis.
 
         Raises:
             ConventionError: there is no scope of that name.
+            NotFrontError: a contract that its root does not stand for.
             UnavailableError: there are none, or none young enough, and why.
         """
+        if index_of(symbol) is not None:
+            return await future_snapshot(self, symbol, scope)
         if check_scope(scope) not in SCOPES:
             asked = ("scope", scope)
             return await self.folded(symbol, asked, lambda it, data: it.fold_scope(data, scope))

@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow as pa
 import redis
 
-from gex_pipeline.errors import CodecError
+from gex_pipeline.errors import CodecError, FrameError
 from gex_pipeline.exposure.gaps import Lost
 from gex_pipeline.exposure.live import Image, Layout, Rows, Spot, lay_out
 from gex_pipeline.exposure.windows import Window
-from gex_pipeline.hot.frame import Position
+from gex_pipeline.hot.frame import Position, position_of
 from gex_pipeline.hot.keys import Keys
 
 VERSION: Final = 1
@@ -126,11 +126,25 @@ def chain_positions(data: bytes) -> dict[str, tuple[int, int]]:
 
 
 def folded_through(client: redis.Redis, keys: Keys, tape: str) -> Position | None:
-    """Return the position of a tape that every stored chain includes, None if none has it."""
+    """Return the position of a tape that every reader has passed, None if none has it.
+
+    Readers are the stored chains, and the engine where it reads the tape beside them.
+    """
+    beside = resume_position(client, keys, tape)
     names = client.scan_iter(match=keys.chain("*").replace("{*}", "{?*}"), count=1000)
     heads: list[Any] = [client.getrange(name, 0, _HEAD_BYTES) for name in names]
     positions = [chain_positions(head) for head in heads if head]
-    return min((Position(*found[tape]) for found in positions if tape in found), default=None)
+    passed = [Position(*found[tape]) for found in positions if tape in found]
+    return min([*passed, *([beside] if beside else [])], default=None)
+
+
+def resume_position(client: redis.Redis, keys: Keys, tape: str) -> Position | None:
+    """Return where the engine, started again, reads on a tape that no chain includes."""
+    data: Any = client.get(keys.resume(tape))
+    try:
+        return position_of(data) if data else None
+    except FrameError:
+        return None
 
 
 def _open(data: bytes) -> tuple[_Head, Any]:

@@ -59,6 +59,10 @@ class Keys(msgspec.Struct, frozen=True):
         """Newest basis of an index's futures, JSON; the channel of the same name carries each."""
         return f"{self.prefix}basis:{{{symbol}}}"
 
+    def resume(self, tape: str) -> str:
+        """Position on a tape behind which the engine, started again, reads on."""
+        return f"{self.prefix}resume:{{{tape}}}"
+
     def confidence(self, symbol: str) -> str:
         """Stream of an underlying's changes of confidence level, as they were published."""
         return f"{self.prefix}confidence:{{{symbol}}}"

@@ -20,7 +20,7 @@ from gex_pipeline.hot.frame import Position
 from gex_pipeline.lake.recording import KIND_TAGS, Stretch
 from gex_pipeline.market import sessions
 from gex_pipeline.market.events import Event, Gap, Heartbeat, OptionQuote, tag_of
-from gex_pipeline.replay.plan import Plan, Start, Track, symbols_of
+from gex_pipeline.replay.plan import Plan, Start, Track, is_read, symbols_of
 from gex_pipeline.replay.source import Played
 from gex_pipeline.replay.tape import Batch, cut
 
@@ -69,7 +69,15 @@ class CaptureSource:
                 first_ns, last_ns = first_ns or frame.ts_recv_ns, frame.ts_recv_ns
         if not first_ns:
             return None
-        return Track(f"{self._feed}.{calendar}", 1, 2**62, first_ns, last_ns, symbols)
+        return Track(
+            f"{self._feed}.{calendar}",
+            1,
+            2**62,
+            first_ns,
+            last_ns,
+            symbols,
+            is_read(plan, calendar),
+        )
 
 
 class CapturedTape:

@@ -3,16 +3,21 @@
 A seek back ends it and begins another: the tape cannot be unread.
 """
 
+import datetime
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
+import msgspec
 import redis
 
-from gex_pipeline.hot.frame import Position
+from gex_pipeline.hot.frame import MAX_EVENTS, Frame, Position, encode_frame
 from gex_pipeline.hot.keys import Keys
 from gex_pipeline.hot.session import SESSION_TTL_S
+from gex_pipeline.hot.tape import FIELD
+from gex_pipeline.lake.basis import TAPE as BASIS_TAPE
+from gex_pipeline.market.events import Basis
 from gex_pipeline.replay.beside import Beside
 from gex_pipeline.replay.namespace import clear
 from gex_pipeline.replay.plan import Plan, Start, Track
@@ -95,6 +100,8 @@ class Generation:
         with store.pipeline(transaction=False) as pipe:
             for symbol, image in start.images.items():
                 pipe.set(keys.chain(symbol), image, ex=SESSION_TTL_S)
+            for frame in _frames(start.rows, plan.date):
+                pipe.xadd(keys.tape(BASIS_TAPE), {FIELD: encode_frame(frame)}, str(frame.position))
             pipe.execute()
         end_ns = plan.end_ns or max(track.last_ns for track in tracks)
         self.writer = Writer(store, keys, plan)
@@ -102,7 +109,7 @@ class Generation:
         self._due_s = {"memory": 0.0, "trim": time.monotonic() + TRIM_EVERY_S, "tidy": 0.0}
         self._engine: Computing | None = None
         self._tapes = source.open(tracks, start, end_ns)
-        self._computed = [track.tape for track in tracks if track.symbols]
+        self._computed = [track.tape for track in tracks if track.read]
         self._engine = compute(self.engine_ns)
         self._thread = Beside(self._engine.run)
 
@@ -234,6 +241,16 @@ class Generation:
             return False
         self._due_s[what] = now_s + every_s
         return True
+
+
+def _frames(rows: Sequence[Basis], day: datetime.date) -> Iterator[Frame]:
+    """Yield recorded rows as the first frames of the engine's own tape."""
+    for start in range(0, len(rows), MAX_EVENTS):
+        part = tuple(
+            msgspec.structs.replace(row, seq=seq)
+            for seq, row in enumerate(rows[start : start + MAX_EVENTS], start + 1)
+        )
+        yield Frame(BASIS_TAPE, 1, start + 1, start + len(part), day, part)
 
 
 def _behind(read: Position | None, written: Position | None) -> bool:

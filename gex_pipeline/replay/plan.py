@@ -8,12 +8,19 @@ import msgspec
 import polars as pl
 
 from gex_pipeline.errors import ReplayError
+from gex_pipeline.lake.basis import newest_rows
 from gex_pipeline.lake.files import files_of_node
 from gex_pipeline.lake.parts import Chain, read_chain
 from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.lake.recording import recorded
+from gex_pipeline.market.events import Basis
+from gex_pipeline.market.futures import roots_of
+from gex_pipeline.market.sessions import SECOND_NS
 from gex_pipeline.market.symbology import calendar_of, kind_of
 
+FUTURES: Final = "cme"
+ROWS_NS: Final = 62 * SECOND_NS
+"""Of recorded rows, from which a basis goes on."""
 OURS: Final = ("gex", "api")
 """Sources of the tapes that we make ourselves: a replay makes them anew."""
 LEAD_NS: Final = 5 * 60 * 1_000_000_000
@@ -50,7 +57,9 @@ class Track(msgspec.Struct, frozen=True):
     first_ns: int
     last_ns: int
     symbols: tuple[str, ...]
-    """Those of the replay that it feeds; without any it is only passed on."""
+    """Those of the replay whose chains it feeds."""
+    read: bool = False
+    """By the engine; else it is only passed on."""
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -62,6 +71,8 @@ class Start(msgspec.Struct, frozen=True):
     """Tape to the seq that reading goes on behind."""
     image_ns: int = 0
     """Moment of the oldest image; 0: none."""
+    rows: tuple[Basis, ...] = ()
+    """The newest recorded of the futures' basis, from before that moment."""
 
 
 def tracks(paths: LakePaths, plan: Plan) -> tuple[Track, ...]:
@@ -100,13 +111,29 @@ def find_start(paths: LakePaths, every: Iterable[Track], at_ns: int) -> Start:
             passed_on = not track.symbols and oldest_ns
             seq = _seq_at(paths, track, begin_ns) if passed_on else track.first_seq - 1
             after[track.tape] = seq
-    return Start(images, after, oldest_ns)
+    before_ns = (oldest_ns or min(track.first_ns for track in every)) - 1
+    rows = (
+        newest_rows(paths, before_ns, ROWS_NS) if any(_is_futures(track) for track in every) else ()
+    )
+    return Start(images, after, oldest_ns, tuple(rows))
 
 
 def symbols_of(plan: Plan, calendar: str) -> tuple[tuple[str, ...], bool]:
     """Return the underlyings that a calendar's tape feeds, and whether it is needed at all."""
     own = [symbol for symbol in plan.symbols if calendar_of(symbol) == calendar]
-    return tuple(symbol for symbol in own if kind_of(symbol) in ("share", "index")), bool(own)
+    needed = bool(own) or is_read(plan, calendar)
+    return tuple(symbol for symbol in own if kind_of(symbol) in ("share", "index")), needed
+
+
+def is_read(plan: Plan, calendar: str) -> bool:
+    """Return whether the engine reads a calendar's tape: it feeds chains, or futures of indexes."""
+    if calendar == FUTURES:
+        return any(map(roots_of, plan.symbols))
+    return any(calendar_of(symbol) == calendar for symbol in plan.symbols)
+
+
+def _is_futures(track: Track) -> bool:
+    return track.read and not track.symbols
 
 
 class _Image(msgspec.Struct, frozen=True):
@@ -131,7 +158,8 @@ def _track(paths: LakePaths, chain: Chain, plan: Plan) -> Track | None:
         return None
     symbols, _ = symbols_of(plan, chain.tape.partition(".")[2])
     first_ns, last_ns = int(first.recv_ns[0]), int(last.recv_ns[-1])
-    return Track(chain.tape, nodes[0].first, last_seq, first_ns, last_ns, symbols)
+    read = is_read(plan, chain.tape.partition(".")[2])
+    return Track(chain.tape, nodes[0].first, last_seq, first_ns, last_ns, symbols, read)
 
 
 def _is_wanted(track: Track, plan: Plan) -> bool:

@@ -44,7 +44,7 @@ async def _part(
 ) -> Response[bytes]:
     gateway = await asked(request, replay)
     symbol, scope = subject
-    snapshot = await gateway.gex(gateway.symbol(symbol), scope)
+    snapshot = await gateway.gex(gateway.subject(symbol), scope)
     return Response(snapshot.encode(part), media_type=MediaType.JSON, headers=_NO_STORE)
 
 
@@ -100,8 +100,8 @@ async def stream(
     gateway, text = await asked(request, replay), credential(request) or ""
     streams: Streams = request.app.state.streams
     streams.check()
-    name = gateway.symbol(symbol)
-    await gateway.entry(name, gex_scope)
+    name = gateway.subject(symbol)
+    await gateway.changes(name, gex_scope)
 
     async def valid() -> bool:
         return await gateway.keyring.holder(text) is not None

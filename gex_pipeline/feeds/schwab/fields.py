@@ -49,6 +49,8 @@ class FutureItem(Item):
     volume: Given = field(default=UNSET, name="8")
     quote_ms: Given = field(default=UNSET, name="10")
     trade_ms: Given = field(default=UNSET, name="11")
+    contract: str | UnsetType | None = field(default=UNSET, name="34")
+    """That a root stands for."""
 
 
 class OptionItem(Item):

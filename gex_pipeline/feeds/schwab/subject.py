@@ -15,6 +15,7 @@ from gex_pipeline.market.symbology import INDEXES, calendar_of, kind_of, to_cano
 NS_PER_MS = 1_000_000
 QUOTED = ("bid", "ask", "bid_size", "ask_size")
 TRADED = ("last", "last_size", "volume", "trade_ms")
+TEXTS = ("settlement", "contract")
 _ABSENT = -999.0
 _BIGGEST = 1e15
 _PERCENT = 100.0
@@ -54,7 +55,7 @@ def merge(state: dict[str, Any], item: Item) -> frozenset[str]:
     for name in item.__struct_fields__:
         value = getattr(item, name)
         if value is not UNSET and name != "key":
-            state[name] = value if name == "settlement" else _number(value)
+            state[name] = value if name in TEXTS else _number(value)
             changed.append(name)
     return frozenset(changed)
 
@@ -91,7 +92,7 @@ def _level_one(
 ) -> tuple[Event, ...]:
     """Return a Quote if the quote changed, a Trade if the last sale did, or both."""
     quoted = not subject.is_index and (
-        not changed.isdisjoint(QUOTED) or ("quote_ms" in changed and len(changed) == 1)
+        not changed.isdisjoint(QUOTED) or ("quote_ms" in changed and changed.isdisjoint(TRADED))
     )
     last = subject.state.get("last")
     events: tuple[Event, ...] = (_quote(subject, sent_ns, ts_recv_ns),) if quoted else ()
@@ -110,7 +111,16 @@ def _quote(subject: Subject, sent_ns: int, ts_recv_ns: int) -> Quote:
         ask=get("ask"),
         bid_size=_size(get("bid_size")),
         ask_size=_size(get("ask_size")),
+        contract=_contract(get("contract")),
     )
+
+
+def _contract(text: str | None) -> str | None:
+    """Return a contract's canonical symbol; what names none is as good as nothing."""
+    try:
+        return to_canonical(text) if text else None
+    except SymbolError:
+        return None
 
 
 def _trade(subject: Subject, price: float, sent_ns: int, ts_recv_ns: int) -> Trade:

@@ -27,7 +27,7 @@ def events(decoder: Decoder, *blocks: Block) -> list[Event]:
 def test_the_fields_that_are_asked_for() -> None:
     """Ascending from 0, the symbol: what the guide numbers quote, sale and greeks."""
     assert field_numbers(EQUITIES) == (0, 1, 2, 3, 4, 5, 8, 9, 34, 35)
-    assert field_numbers(FUTURES) == (0, 1, 2, 3, 4, 5, 8, 9, 10, 11)
+    assert field_numbers(FUTURES) == (0, 1, 2, 3, 4, 5, 8, 9, 10, 11, 34)
     greeks = (28, 29, 30, 31, 32, 35, 37, 38, 39, 43)
     assert field_numbers(OPTIONS) == (0, 2, 3, 4, 8, 9, 10, 16, 17, 18, *greeks)
 
