@@ -168,7 +168,7 @@ class Recorder:
         found = {
             (event.ts_recv_ns, event.symbol): event
             for events in (
-                _archived(self._paths, archived),
+                _archived(self._paths, archived, _TAIL),
                 _sent(self._store, self._keys, self.tape, _TAIL),
                 _spooled(self._spool, _TAIL),
             )
