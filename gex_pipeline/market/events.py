@@ -303,9 +303,9 @@ class Basis(_Happened, frozen=True, kw_only=True, tag="basis"):
     samples: Count | None = None
     """Seconds of the last 30 in which both had a fresh price."""
     ts_live_ns: Nanoseconds | None = None
-    """The newest second with a live basis of this contract; None: never."""
+    """The newest second with a live basis; None: never."""
     live: Number | None = None
-    """The live basis of that second, points."""
+    """That basis, points; None: it was of another contract."""
     parity: Number | None = None
     """The index's parity forward at the future's expiry less the index, points."""
     mid: Number | None = None
