@@ -5,7 +5,7 @@ entries of the ring do not. Each attempt that failed is counted.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -19,9 +19,12 @@ from gex_pipeline.hot.chains import encode_image
 from gex_pipeline.hot.connect import UNREACHABLE
 from gex_pipeline.hot.frame import Position
 from gex_pipeline.hot.keys import MARKET_TTL_S, SNAPSHOT_TTL_S, Keys
+from gex_pipeline.hot.levels import LevelSeen, append_levels
 from gex_pipeline.market.events import Basis
 
 _encoder: Final = msgspec.json.Encoder()
+_UNKNOWN: Final = "unknown"
+"""Of a scope that nobody has published: its first level is no change."""
 
 
 class _Moment(msgspec.Struct, frozen=True):
@@ -30,6 +33,7 @@ class _Moment(msgspec.Struct, frozen=True):
     ts_event_ns: int = 0
     ts_recv_ns: int = 0
     final: bool = False
+    confidence_level: str | None = None
 
 
 class Publisher:
@@ -38,6 +42,8 @@ class Publisher:
     def __init__(self, store: redis.Redis, keys: Keys) -> None:
         self.published = 0
         """Snapshots of a symbol, all scopes counted as one."""
+        self.first_s: float | None = None
+        """When the first of them were sent, monotonic time; None: none yet."""
         self.failed = 0
         self.chains = 0
         self._store, self._keys = store, keys
@@ -45,7 +51,9 @@ class Publisher:
         self._newest_ns: dict[str, tuple[int, int]] = {}
         self._ring_ns: dict[str, int] = {}
         """Newest second of each symbol's ring."""
-        self._waiting: dict[str, dict[str, bytes]] = {}
+        self._waiting: dict[str, dict[str, LiveSnapshot]] = {}
+        self._levels: dict[tuple[str, str], str | None] = {}
+        """The confidence level that readers know, by symbol and scope."""
 
     def resume(self, symbol: str, now_ns: int) -> int:
         """Take note of what another engine published, so that nobody sees an older figure again.
@@ -55,14 +63,20 @@ class Publisher:
         """
         entries: Any = self._store.xrevrange(self._keys.gexring(symbol), count=1)
         self._ring_ns[symbol] = ring.entry_ns(entries[0][0]) if entries else 0
-        data: Any = self._store.get(self._keys.gex(symbol, PUBLISHED[0]))
+        stored: Any = self._store.mget([self._keys.gex(symbol, scope) for scope in PUBLISHED])
         try:
-            newest = msgspec.json.decode(data, type=_Moment) if data else _Moment()
+            found = {
+                scope: msgspec.json.decode(data, type=_Moment)
+                for scope, data in zip(PUBLISHED, stored, strict=True)
+                if data
+            }
         except msgspec.DecodeError:
             return 0
+        newest = found.get(PUBLISHED[0], _Moment())
         if newest.ts_recv_ns > now_ns:
             return 0
         self._newest_ns[symbol] = (newest.ts_event_ns, newest.ts_recv_ns)
+        self._levels |= {(symbol, scope): one.confidence_level for scope, one in found.items()}
         return newest.ts_event_ns if newest.final else 0
 
     def snapshots(self, image: Image, snapshots: Mapping[str, LiveSnapshot]) -> None:
@@ -71,23 +85,41 @@ class Publisher:
         if moment < self._newest_ns.get(image.symbol, (0, 0)):
             return
         self._newest_ns[image.symbol] = moment
-        self._waiting[image.symbol] = {
-            self._keys.gex(image.symbol, scope): _encoder.encode(snapshots[scope])
-            for scope in PUBLISHED
-        }
+        self._waiting[image.symbol] = {scope: snapshots[scope] for scope in PUBLISHED}
         self.flush()
 
     def flush(self) -> None:
         """Send the snapshots that wait; those of a store that is away wait on."""
         for symbol, scopes in list(self._waiting.items()):
             commands = self._store.pipeline(transaction=False)
-            for key, data in scopes.items():
+            for scope, snapshot in scopes.items():
+                key, data = self._keys.gex(symbol, scope), _encoder.encode(snapshot)
                 commands.set(key, data, ex=SNAPSHOT_TTL_S)
                 commands.publish(key, data)
+            append_levels(commands, self._keys.confidence(symbol), self._seen(symbol, scopes))
             if not self._sent(commands):
                 return
+            self._levels |= {(symbol, scope): s.confidence_level for scope, s in scopes.items()}
             del self._waiting[symbol]
             self.published += 1
+            self.first_s = self.first_s or time.monotonic()
+
+    def _seen(self, symbol: str, scopes: Mapping[str, LiveSnapshot]) -> Iterator[LevelSeen]:
+        """Yield what of the levels that readers know changes."""
+        for scope, snapshot in scopes.items():
+            known = self._levels.get((symbol, scope), _UNKNOWN)
+            if known in (_UNKNOWN, snapshot.confidence_level):
+                continue
+            yield LevelSeen(
+                scope=scope,
+                level=snapshot.confidence_level,
+                level_before=known,
+                confidence=snapshot.confidence,
+                reasons=_reasons(snapshot),
+                ts_event_ns=snapshot.ts_event_ns,
+                ts_recv_ns=snapshot.ts_recv_ns,
+                final=snapshot.final,
+            )
 
     def second(self, ts_ns: int, image: Image, snapshots: Mapping[str, LiveSnapshot]) -> None:
         """Append a complete second to the ring."""
@@ -134,3 +166,9 @@ class Publisher:
             self.failed += 1
             return False
         return True
+
+
+def _reasons(snapshot: LiveSnapshot) -> tuple[str, ...]:
+    if snapshot.coverage is not None:
+        return snapshot.coverage.reasons
+    return tuple(filter(None, (snapshot.null_reasons.get("confidence"),)))

@@ -85,7 +85,7 @@ class Engine:
         `record` gives what keeps a calendar's seconds; without it they are spooled below the root,
         where then also lies what the hot store has trimmed of the tapes.
         """
-        self.turned_s = time.monotonic()
+        self.turned_s = self._began_s = time.monotonic()
         """When the loop last went round."""
         self.unreadable = 0
         """Times that the hot store did not answer."""
@@ -158,6 +158,7 @@ class Engine:
             "previews": worker.previews,
             "published": self._publisher.published,
             "chains": self._publisher.chains,
+            "resumed_s": self._resumed_s,
             "failed_writes": self._publisher.failed,
             "holes": sum(inlet.holes for inlet in self._inlets),
             "unreadable": self.unreadable,
@@ -176,20 +177,26 @@ class Engine:
                 fields[f"fold_ms:{symbol}"] = round(worker.fold_s.get(symbol, 0.0) * 1e3, 2)
         return fields | (self._futures.status() if self._futures else {})
 
+    @property
+    def _resumed_s(self) -> float | str:
+        """Real time from the start to the first figures that went out; "" before those."""
+        first_s = self._publisher.first_s
+        return "" if first_s is None else round(first_s - self._began_s, 3)
+
     def _turn(self, stop: threading.Event) -> None:
         """Read what there is, then preview what changed."""
         self.turned_s = time.monotonic()
         try:
             moved = [self._read(inlet, stop) for inlet in self._inlets]
-            moved.append(self._read_futures(stop))
+            futures = self._read_futures(stop)
         except UNREACHABLE:
             self.unreadable += 1
             stop.wait(_RETRY_S)
             return
-        for lane in self._lanes.values():
-            self._preview(lane)
+        for lane, more in zip(self._lanes.values(), moved, strict=True):
+            self._preview(lane, read_up=not more)
         self._measure()
-        if not any(moved):
+        if not (futures or any(moved)):
             stop.wait(_PAUSE_S)
 
     def _read(self, inlet: Inlet[Second], stop: threading.Event) -> bool:
@@ -208,10 +215,13 @@ class Engine:
         index_ns = self._lanes[self._index_tape].open_ns
         return self._futures.turn(stop, index_ns, idle=self.idle)
 
-    def _preview(self, lane: Lane) -> None:
-        """Have the underlyings that changed previewed, as often as the pace allows."""
+    def _preview(self, lane: Lane, *, read_up: bool) -> None:
+        """Have the underlyings that changed previewed, as often as the pace allows.
+
+        A tape is silent only once all of it is read: an engine that is behind is not a dead feed.
+        """
         now_ns, now_s = self._market_ns(), time.monotonic()
-        silent = lane.silent(now_ns)
+        silent = read_up and lane.silent(now_ns)
         if silent != self._was_silent.get(lane.tape, silent):
             lane.touch()  # confidence falls and rises with the feed
         self._was_silent[lane.tape] = silent

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from gex_pipeline.engine.aside import Aside
 from gex_pipeline.engine.pulse import Market as Clock
 from gex_pipeline.engine.pulse import Pulse
 from gex_pipeline.errors import HotStoreError
@@ -23,12 +24,13 @@ from gex_pipeline.exposure.moment import PUBLISHED
 from gex_pipeline.hot.chains import decode_image
 from gex_pipeline.hot.connect import UNREACHABLE
 from gex_pipeline.hot.lease import read_status
+from gex_pipeline.hot.levels import LevelSeen, read_levels
 from gex_pipeline.hot.ring import decode_entry
 from gex_pipeline.market import sessions
 from gex_pipeline.market.chain import OptionChain
-from gex_pipeline.market.events import Event
-from gex_pipeline_tests.engine.builders import TAPE, S, beat, told
-from gex_pipeline_tests.engine.conftest import Market, wait_until
+from gex_pipeline.market.events import Event, LevelChange
+from gex_pipeline_tests.engine.builders import TAPE, S, beat, header_of, told
+from gex_pipeline_tests.engine.conftest import PATIENCE_S, Market, wait_until
 from gex_pipeline_tests.synthetic import ASOF_NS, DAY, synthetic_chain
 
 CHAIN = synthetic_chain(600, 4)
@@ -194,6 +196,104 @@ def test_a_tape_that_falls_silent_shows_at_once(market: Market) -> None:
 
         market.tell([beat(market.now_ns)])
         wait_until(lambda: market.snapshot()["confidence"] == pytest.approx(before, rel=0.01))
+
+
+def seen(market: Market) -> list[LevelSeen]:
+    """Return the changes of level of scope all that readers saw, oldest first."""
+    entries: Any = market.store.xrange(market.keys.confidence("SPX"))
+    return [one for one in read_levels(entries) if one.scope == "all"]
+
+
+def changes(market: Market) -> list[LevelChange]:
+    """Return the changes of level of scope all that were recorded, oldest first."""
+    found = [event for event in market.recorded() if isinstance(event, LevelChange)]
+    return [event for event in found if event.scope == "all"]
+
+
+def test_each_change_of_level_is_told_with_its_reason(market: Market) -> None:
+    """A window fails and comes again: on our tape, and as readers saw it, previews too."""
+    cut = header_of(CHAIN, ASOF_NS + 2 * S + 9, complete=False)
+    with market.running():
+        market.tell(told(CHAIN))
+        now = {TAPE: market.position}
+        wait_until(lambda: market.snapshot().get("tapes") == now)
+        market.tell([beat(ASOF_NS + 2 * S), cut])
+        wait_until(lambda: market.snapshot()["confidence"] == 0)
+        market.tell(
+            [beat(ASOF_NS + 4 * S), *told(CHAIN, ASOF_NS + 4 * S + 9), beat(ASOF_NS + 6 * S)]
+        )
+        wait_until(lambda: len(changes(market)) == 2)
+        wait_until(lambda: len(seen(market)) >= 2 and seen(market)[-1].level == "high")
+    shown = seen(market)[-2:]  # before the whole chain was there previews may have had another one
+    for one in (shown, changes(market)):
+        assert [(each.level_before, each.level) for each in one] == [
+            ("high", "unusable"),
+            ("unusable", "high"),
+        ]
+    assert shown[0].reasons == ("feed:windows",)
+    fell, rose = changes(market)
+    assert (fell.ts_recv_ns, rose.ts_recv_ns) == (ASOF_NS + 3 * S, ASOF_NS + 5 * S)
+    assert (fell.confidence, fell.reasons, fell.reasons_before) == (0, "feed:windows", "")
+    rows = {row.ts_recv_ns: row for row in market.seconds() if row.scope == "all"}
+    assert rows[fell.ts_recv_ns].confidence == fell.confidence
+    assert rows[fell.ts_recv_ns - S].confidence == fell.confidence_before
+    assert (rows[fell.ts_recv_ns].windows, rows[fell.ts_recv_ns].windows_complete) == (1, 0)
+
+
+def test_a_restart_knows_the_level_before(market: Market) -> None:
+    """The engine dies; the feed dies while it is away; the next one tells the change, once."""
+    with market.running():
+        market.tell([*told(CHAIN), *second(1), *second(2)])
+        wait_until(partial(recorded, market, ASOF_NS + S))
+        wait_until(lambda: market.store.exists(market.keys.chain("SPX")))
+        wait_until(lambda: market.snapshot()["ts_event_ns"] == ASOF_NS + 2 * S)
+    market.tell([beat(ASOF_NS + at * S, connected=False) for at in range(3, 12)])
+    for _ in range(2):
+        with market.running():
+            wait_until(partial(recorded, market, ASOF_NS + 10 * S))
+            wait_until(lambda: market.snapshot()["confidence"] == 0)
+    (fell,) = changes(market)
+    assert (fell.level_before, fell.level, fell.reasons) == ("high", "unusable", "feed:silent")
+    assert fell.ts_recv_ns == ASOF_NS + 8 * S
+    assert seen(market)[-1].level == "unusable"
+
+
+def test_quotes_that_stand_still_show_though_nothing_happens(market: Market) -> None:
+    """Heartbeats only: at the 60th second the published figures say frozen."""
+    with market.running():
+        market.tell(told(CHAIN, streamed=True))
+        market.tell([beat(ASOF_NS + at * S) for at in range(1, 60)])
+        wait_until(partial(recorded, market, ASOF_NS + 58 * S))
+        assert market.snapshot()["confidence_level"] == "high"
+        market.tell([beat(ASOF_NS + at * S) for at in (60, 61)])
+        wait_until(lambda: market.snapshot()["confidence"] == 0)
+        assert market.snapshot()["coverage"]["reasons"] == ["feed:frozen"]
+
+
+def test_a_market_whose_clock_stands_is_not_frozen(market: Market) -> None:
+    """Nothing comes while market time stands still, however long that takes."""
+    engine = market.engine()
+    with Aside(engine.run, threading.Event(), "engine"):
+        market.tell(told(CHAIN, streamed=True))
+        wait_until(lambda: market.snapshot().get("confidence"))
+        turns = engine.turned_s
+        wait_until(lambda: engine.turned_s > turns + 0.3)
+    assert market.snapshot()["confidence_level"] == "high"
+    assert "unusable" not in [one.level for one in seen(market)]
+
+
+def test_an_engine_that_is_behind_takes_no_feed_for_dead(market: Market) -> None:
+    """It reads a tape of two minutes that ends now: no level changes on the way."""
+    market.tell(told(CHAIN, streamed=True))
+    for at in range(1, 121):
+        market.tell([*told(moved(CHAIN, at), ASOF_NS + at * S)[1:40], beat(ASOF_NS + at * S)])
+    engine = market.engine(publish_per_s=50.0)
+    with Aside(engine.run, threading.Event(), "engine"):
+        wait_until(lambda: market.snapshot().get("ts_event_ns") == market.now_ns)
+        wait_until(lambda: engine.idle)
+    assert "unusable" not in [one.level for one in seen(market)]
+    assert changes(market) == []
+    assert 0 < float(engine.status()["resumed_s"]) < PATIENCE_S
 
 
 def test_after_the_close_the_figures_of_the_close_stay(market: Market) -> None:

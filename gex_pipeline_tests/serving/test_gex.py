@@ -9,6 +9,7 @@ from litestar.testing import TestClient
 from gex_pipeline.exposure.convention import GEXC_1
 from gex_pipeline.gateway.answer import GexAnswer
 from gex_pipeline.gateway.read import SCOPES
+from gex_pipeline.hot.levels import LevelSeen, append_levels
 from gex_pipeline.market.sessions import SECOND_NS
 from gex_pipeline_tests.gateway.market import KEYS, live_bytes, publish, set_clock, snapshots
 from gex_pipeline_tests.serving.waiting import next_turn, until
@@ -142,3 +143,36 @@ def test_damaged_bytes_are_no_answer(client: Client, store: redis.Redis) -> None
     found = client.get("/api/v1/gex/SPX?scope=next")
 
     assert (found.status_code, found.json()["reason"]) == (503, "damaged")
+
+
+def change(level: str, before: str, at_s: int) -> LevelSeen:
+    """Return a change of level so many seconds after the snapshot."""
+    ts_ns = ASOF_NS + at_s * SECOND_NS
+    return LevelSeen(
+        scope="0dte",
+        level=level,
+        level_before=before,
+        confidence=0.3,
+        reasons=("two_sided", "feed:windows"),
+        ts_event_ns=ts_ns,
+        ts_recv_ns=ts_ns,
+        final=True,
+    )
+
+
+def test_changes_of_level(client: Client, store: redis.Redis) -> None:
+    """Newest first, as many as asked for; what cannot be read is left out."""
+    assert client.get("/api/v1/gex/SPX/events").json()["events"] == []
+    key = KEYS.confidence("SPX")
+    append_levels(store, key, [change("low", "high", 1), change("high", "low", 2)])
+    store.xadd(key, {"v": b"nothing"})
+
+    found = client.get("/api/v1/gex/SPX/events").json()
+
+    assert [one["level"] for one in found["events"]] == ["high", "low"]
+    assert found["events"][0]["reasons"] == ["two_sided", "feed:windows"]
+    assert (found["symbol"], found["mode"], found["count"]) == ("SPX", "simulated", 2)
+    assert found["convention"] == GEXC_1.id
+    assert len(client.get("/api/v1/gex/SPX/events?limit=2").json()["events"]) == 1
+    assert client.get("/api/v1/gex/SPX/events?limit=0").status_code == 400
+    assert client.get("/api/v1/gex/RUT/events").status_code == 404

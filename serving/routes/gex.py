@@ -9,6 +9,7 @@ from litestar.params import PathParameter, QueryParameter
 from litestar.response import Stream
 
 from gex_pipeline.gateway.answer import GexAnswer, Part
+from gex_pipeline.gateway.levels import MOST_EVENTS, LevelEvents, level_events
 from serving.asked import Session, asked
 from serving.auth import READ, credential
 from serving.push import Streams, snapshots
@@ -36,6 +37,7 @@ Scope = Annotated[
 PerSecond = Annotated[
     float, QueryParameter(name="per_s", ge=0.1, le=10, description="Most snapshots a second.")
 ]
+Limit = Annotated[int, QueryParameter(name="limit", ge=1, le=MOST_EVENTS, description="Most rows.")]
 AnyRequest = Request[Any, Any, Any]
 
 
@@ -113,7 +115,15 @@ async def stream(
     )
 
 
+@get("/events", summary="Changes of confidence level")
+async def events(
+    request: AnyRequest, symbol: Symbol, limit: Limit = 100, replay: Session = ""
+) -> LevelEvents:
+    """Return when the confidence of a published scope came to another level, newest first."""
+    return await level_events(await asked(request, replay), symbol, limit)
+
+
 def gex_routes() -> Router:
     """Return the routes of exposure."""
-    handlers = [whole, levels, strikes, expiries, profile, stream]
+    handlers = [whole, levels, strikes, expiries, profile, events, stream]
     return Router("/api/v1/gex/{symbol:str}", route_handlers=handlers, opt=READ, tags=["exposure"])
