@@ -204,7 +204,7 @@ def seen(market: Market) -> list[LevelSeen]:
     return [one for one in read_levels(entries) if one.scope == "all"]
 
 
-def changes(market: Market) -> list[LevelChange]:
+def told_changes(market: Market) -> list[LevelChange]:
     """Return the changes of level of scope all that were recorded, oldest first."""
     found = [event for event in market.recorded() if isinstance(event, LevelChange)]
     return [event for event in found if event.scope == "all"]
@@ -222,16 +222,16 @@ def test_each_change_of_level_is_told_with_its_reason(market: Market) -> None:
         market.tell(
             [beat(ASOF_NS + 4 * S), *told(CHAIN, ASOF_NS + 4 * S + 9), beat(ASOF_NS + 6 * S)]
         )
-        wait_until(lambda: len(changes(market)) == 2)
+        wait_until(lambda: len(told_changes(market)) == 2)
         wait_until(lambda: len(seen(market)) >= 2 and seen(market)[-1].level == "high")
     shown = seen(market)[-2:]  # before the whole chain was there previews may have had another one
-    for one in (shown, changes(market)):
+    for one in (shown, told_changes(market)):
         assert [(each.level_before, each.level) for each in one] == [
             ("high", "unusable"),
             ("unusable", "high"),
         ]
     assert shown[0].reasons == ("feed:windows",)
-    fell, rose = changes(market)
+    fell, rose = told_changes(market)
     assert (fell.ts_recv_ns, rose.ts_recv_ns) == (ASOF_NS + 3 * S, ASOF_NS + 5 * S)
     assert (fell.confidence, fell.reasons, fell.reasons_before) == (0, "feed:windows", "")
     rows = {row.ts_recv_ns: row for row in market.seconds() if row.scope == "all"}
@@ -252,7 +252,7 @@ def test_a_restart_knows_the_level_before(market: Market) -> None:
         with market.running():
             wait_until(partial(recorded, market, ASOF_NS + 10 * S))
             wait_until(lambda: market.snapshot()["confidence"] == 0)
-    (fell,) = changes(market)
+    (fell,) = told_changes(market)
     assert (fell.level_before, fell.level, fell.reasons) == ("high", "unusable", "feed:silent")
     assert fell.ts_recv_ns == ASOF_NS + 8 * S
     assert seen(market)[-1].level == "unusable"
@@ -292,7 +292,7 @@ def test_an_engine_that_is_behind_takes_no_feed_for_dead(market: Market) -> None
         wait_until(lambda: market.snapshot().get("ts_event_ns") == market.now_ns)
         wait_until(lambda: engine.idle)
     assert "unusable" not in [one.level for one in seen(market)]
-    assert changes(market) == []
+    assert told_changes(market) == []
     assert 0 < float(engine.status()["resumed_s"]) < PATIENCE_S
 
 
