@@ -10,7 +10,8 @@ from typing import Any, Final, Protocol, TypeVar, cast
 import numpy as np
 
 from gex_pipeline.exposure.live import Layout, Rows, lay_out
-from gex_pipeline.exposure.quotes import QuoteBatch, last_of
+from gex_pipeline.exposure.quotes import Last, QuoteBatch, last_of
+from gex_pipeline.exposure.trades import Standing, counts_anew, side_of, trades_of
 from gex_pipeline.market.arrays import Bools, Floats, Ints
 from gex_pipeline.market.events import OptionQuote
 
@@ -27,6 +28,8 @@ _EMPTY: Final[dict[str, Any]] = {
     "seen_ns": 0,
     "changed_ns": 0,
     "streamed": False,
+    "bought": 0.0,
+    "sold": 0.0,
 }
 """What row 0, which is no contract, and a fresh row hold."""
 
@@ -42,6 +45,8 @@ class Columns:
     """Contracts in the order in which they appeared; a contract keeps its row for the day."""
 
     def __init__(self, symbol: str) -> None:
+        self.since_ns = 0
+        """A quote that was received before is not the day's: no trade is judged by it."""
         self._symbol = symbol
         self._row_of: dict[str, int] = {}
         self._settlements: list[str] = []
@@ -77,6 +82,10 @@ class Columns:
         elif event.settlement and event.settlement != self._settlements[row - 1]:
             self._settlements[row - 1] = event.settlement
             self._layout = None
+        volume = event.volume or 0.0
+        if volume != self._volume[row]:
+            self._count(row, volume, event.last)
+            self._volume[row] = volume
         bid, ask = _price(event.bid), _price(event.ask)
         if bid != self._bid[row] or ask != self._ask[row]:
             self._changed_ns[row] = event.ts_recv_ns
@@ -85,10 +94,21 @@ class Columns:
         self._iv[row] = _price(event.iv)
         self._gamma[row] = _price(event.gamma)
         self._open_interest[row] = event.open_interest or 0.0
-        self._volume[row] = event.volume or 0.0
         self._quote_ns[row] = event.ts_event_ns
         self._seen_ns[row] = event.ts_recv_ns
         self._streamed[row] = event.streamed
+
+    def _count(self, row: int, volume: float, last: float | None) -> None:
+        """Count a change of the day's volume as bought or sold."""
+        more = volume - self._volume[row]
+        if counts_anew(self._volume[row], volume):
+            self._bought[row] = self._sold[row] = 0.0
+        elif more > 0 and last and self._seen_ns[row] >= self.since_ns:
+            side = side_of(last, self._bid[row], self._ask[row])
+            if side > 0:
+                self._bought[row] += more
+            elif side < 0:
+                self._sold[row] += more
 
     def write_many(self, batch: QuoteBatch) -> None:
         """Write what a batch says, as writing its events one after the other would."""
@@ -99,6 +119,7 @@ class Columns:
         arrays = self._arrays
         bid, ask = _prices(batch.bid), _prices(batch.ask)
         last = last_of(row, bid, ask, arrays["bid"], arrays["ask"])
+        self._count_many(batch, last)
         moved = last.changed >= 0
         at, changed = last.row[moved], last.changed[moved]
         arrays["bid"][at], arrays["ask"][at] = bid[changed], ask[changed]
@@ -110,6 +131,15 @@ class Columns:
         arrays["quote_ns"][last.row] = batch.ts_event_ns[last.newest]
         arrays["seen_ns"][last.row] = batch.ts_recv_ns[last.newest]
         arrays["streamed"][last.row] = batch.streamed[last.newest]
+
+    def _count_many(self, batch: QuoteBatch, last: Last) -> None:
+        arrays = self._arrays
+        before = Standing(*(arrays[name] for name in Standing.__struct_fields__))
+        trades = trades_of(batch, last, before, self.since_ns)
+        if trades is not None:
+            for name, more in (("bought", trades.bought), ("sold", trades.sold)):
+                arrays[name][trades.anew] = 0.0
+                arrays[name][: more.size] += more
 
     def _rows_of(self, batch: QuoteBatch) -> Ints:
         """Return the row of each event; contracts that are new get theirs as they appear."""
@@ -160,12 +190,14 @@ class Columns:
     def begin_day(self, since_ns: int, alive: Bools) -> None:
         """Keep the contracts that are `alive`, a flag a row; what is older than `since_ns` is old.
 
-        Volume counts from zero again, and no stream vouches for a quote of the day before.
+        Volume and its sides count from zero again, and no stream vouches for a quote of the day
+        before.
         """
         keep = np.flatnonzero(alive)
         contracts, rows = self.contracts, self.copy()
         old = rows.seen_ns < since_ns
-        rows.volume[old] = 0.0
+        for counted in (rows.volume, rows.bought, rows.sold):
+            counted[old] = 0.0
         rows.streamed[old] = False
         at = np.concatenate(([0], keep + 1))
         self.load(
@@ -198,6 +230,8 @@ class Columns:
         self._seen_ns: _Cells[int] = cast("_Cells[int]", views["seen_ns"])
         self._changed_ns: _Cells[int] = cast("_Cells[int]", views["changed_ns"])
         self._streamed: _Cells[bool] = cast("_Cells[bool]", views["streamed"])
+        self._bought: _Cells[float] = cast("_Cells[float]", views["bought"])
+        self._sold: _Cells[float] = cast("_Cells[float]", views["sold"])
 
 
 def _price(value: float | None) -> float:

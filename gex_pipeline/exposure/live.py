@@ -60,6 +60,10 @@ class Rows(msgspec.Struct, frozen=True, eq=False):
     """When its bid or ask was last another one."""
     streamed: Bools
     """Pushed by a stream, which says nothing of a quote that stays as it is."""
+    bought: Floats
+    """Contracts of the day's volume traded at the ask that stood before, or above it;"""
+    sold: Floats
+    """at the bid, or below it. Of the rest nobody knows."""
 
 
 class Layout(msgspec.Struct, frozen=True, eq=False):

@@ -22,6 +22,7 @@ class QuoteBatch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     ask: Floats
     iv: Floats
     gamma: Floats
+    last: Floats
     open_interest: Floats
     volume: Floats
     settlement: Texts
@@ -50,6 +51,12 @@ class Last(msgspec.Struct, frozen=True, eq=False):
     """(R,) place of its last event."""
     changed: Ints
     """(R,) place of its last event whose bid or ask was another one; -1: none."""
+    order: Ints
+    """(N,) places of all events, by row and then as they came."""
+    of: Ints
+    """(N,) the row of each of these."""
+    start: Ints
+    """(R,) where in `order` each row's events begin."""
 
 
 def last_of(row: Ints, bid: Floats, ask: Floats, known_bid: Floats, known_ask: Floats) -> Last:
@@ -71,4 +78,5 @@ def last_of(row: Ints, bid: Floats, ask: Floats, known_bid: Floats, known_ask: F
     differs = (bid != before_bid) | (ask != before_ask)
     places = np.maximum.reduceat(np.where(differs, np.arange(row.size), -1), starts)
     ends = np.append(starts[1:], row.size) - 1
-    return Last(rows, order[ends], np.where(places < 0, -1, order[places]))
+    changed = np.where(places < 0, -1, order[places])
+    return Last(rows, order[ends], changed, order, sorted_row, starts)

@@ -107,7 +107,7 @@ class Underlying:
         self.columns.load(image.contracts, image.settlements, image.rows, image.layout)
         self._spot, self._windows, self._gaps = image.spot, image.windows, image.gaps
         self.ts_recv_ns = image.ts_recv_ns
-        self.day = sessions.et_datetime(image.asof_ns).date()
+        self._begin(sessions.et_datetime(image.asof_ns).date())
         self.dirty = True
 
     def roll(self, day: datetime.date) -> None:
@@ -120,8 +120,12 @@ class Underlying:
             rows = layout.row[:, kept[layout.chain.group]]
             alive[rows[rows > 0] - 1] = True
             self.columns.begin_day(sessions.et_ns(day, *_RESET), alive)
-        self.day = day
+        self._begin(day)
         self._close_gaps()
+
+    def _begin(self, day: datetime.date) -> None:
+        self.day = day
+        self.columns.since_ns = sessions.et_ns(day, *_RESET)
 
     def _close_gaps(self) -> None:
         """Forget the gaps since whose end all that counts has been received again."""

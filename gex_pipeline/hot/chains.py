@@ -175,16 +175,26 @@ def head_of(schema: Any) -> _Head:
 def _rows(table: Any) -> Rows:
     return Rows(
         **{
-            name: np.concatenate((_NOTHING[name], table.column(name).to_numpy()))
+            name: np.concatenate((_NOTHING[name], _column(table, name)))
             for name in Rows.__struct_fields__
         }
     )
 
 
+def _column(table: Any, name: str) -> Any:
+    """Return a column; of images written before there was one, nothing traded."""
+    if name in _LATER and name not in table.column_names:
+        return np.zeros(table.num_rows)
+    return table.column(name).to_numpy()
+
+
+_LATER: Final = ("bought", "sold")
 _NOTHING: Final = {
     name: np.array([empty])
     for name, empty in zip(
-        Rows.__struct_fields__, (*[np.nan] * 4, *[0.0] * 2, *[0] * 3, False), strict=True
+        Rows.__struct_fields__,
+        (*[np.nan] * 4, *[0.0] * 2, *[0] * 3, False, *[0.0] * 2),
+        strict=True,
     )
 }
 """Row 0: no contract."""

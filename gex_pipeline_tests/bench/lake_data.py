@@ -314,6 +314,8 @@ def _first_image(rng: np.random.Generator, day: datetime.date, contracts: int) -
         seen_ns=zeros,
         changed_ns=zeros,
         streamed=np.ones(size + 1, dtype=bool),
+        bought=np.zeros(size + 1),
+        sold=np.zeros(size + 1),
     )
     settlements = ("P",) * size
     return Image(

@@ -191,7 +191,7 @@ def test_what_retention_let_go_is_not_guessed(tmp_path: Path, live: list[Second]
 
 _ROWS = st.integers(0, 11)
 _PRICE = st.sampled_from([None, 0.0, -0.0, 1.0, 1.05, -1.0, 2.5])
-_COUNT = st.sampled_from([None, 0, 7, 12_345])
+_COUNT = st.sampled_from([None, 0, 7, 9, 12_345])
 _LETTER = st.sampled_from([None, None, "A", "P"])
 
 
@@ -224,6 +224,7 @@ _EVENT = st.one_of(
         ask=_PRICE,
         iv=_PRICE,
         gamma=_PRICE,
+        last=_PRICE,
         open_interest=_COUNT,
         volume=_COUNT,
         settlement=_LETTER,

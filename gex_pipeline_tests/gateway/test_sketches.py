@@ -39,6 +39,8 @@ def image(contracts: tuple[str, ...], ts_ns: int, iv: float = 0.2) -> Image:
         seen_ns=zeros,
         changed_ns=zeros,
         streamed=np.ones(size, dtype=bool),
+        bought=np.zeros(size),
+        sold=np.zeros(size),
     )
     settlements = ("P",) * len(contracts)
     return Image(
