@@ -11,7 +11,7 @@ import numpy as np
 
 from gex_pipeline.exposure.live import Layout, Rows, lay_out
 from gex_pipeline.exposure.quotes import Last, QuoteBatch, last_of
-from gex_pipeline.exposure.trades import Standing, counts_anew, side_of, trades_of
+from gex_pipeline.exposure.trades import ANEW, Standing, trades_of
 from gex_pipeline.market.arrays import Bools, Floats, Ints
 from gex_pipeline.market.events import OptionQuote
 
@@ -99,16 +99,18 @@ class Columns:
         self._streamed[row] = event.streamed
 
     def _count(self, row: int, volume: float, last: float | None) -> None:
-        """Count a change of the day's volume as bought or sold."""
-        more = volume - self._volume[row]
-        if counts_anew(self._volume[row], volume):
+        """Count a change of the day's volume by side: exposure/trades.py has the rule."""
+        stood = self._volume[row]
+        if volume > stood:
+            bid, ask = self._bid[row], self._ask[row]
+            if last is None or last <= 0 or not bid < ask or self._seen_ns[row] < self.since_ns:
+                return
+            if last >= ask:
+                self._bought[row] += volume - stood
+            elif last <= bid:
+                self._sold[row] += volume - stood
+        elif volume < ANEW * stood:
             self._bought[row] = self._sold[row] = 0.0
-        elif more > 0 and last and self._seen_ns[row] >= self.since_ns:
-            side = side_of(last, self._bid[row], self._ask[row])
-            if side > 0:
-                self._bought[row] += more
-            elif side < 0:
-                self._sold[row] += more
 
     def write_many(self, batch: QuoteBatch) -> None:
         """Write what a batch says, as writing its events one after the other would."""

@@ -13,21 +13,9 @@ import numpy as np
 from gex_pipeline.exposure.quotes import Last, QuoteBatch
 from gex_pipeline.market.arrays import Bools, Floats, Ints
 
-_ANEW: Final = 0.5
+ANEW: Final = 0.5
 """A volume that falls to less than this part was reset by the vendor; a smaller fall is that of an
 answer that is older than what a stream has said."""
-
-
-def counts_anew(before: float, volume: float) -> bool:
-    """Return whether the vendor counts the day's volume anew."""
-    return volume < _ANEW * before
-
-
-def side_of(last: float, bid: float, ask: float) -> int:
-    """Return 1 for bought, -1 for sold, 0 for what a quote does not tell."""
-    if not (last > 0 and bid < ask):
-        return 0
-    return int(last >= ask) - int(last <= bid)
 
 
 class Standing(msgspec.Struct, frozen=True, eq=False):
@@ -63,18 +51,15 @@ def trades_of(batch: QuoteBatch, last: Last, before: Standing, since_ns: int) ->
     first = np.zeros(volume.size, dtype=bool)
     first[last.start] = True
     place = _Place(last.order[at], last.order[at - 1], last.of[at], first[at])
-    volume, stood = volume[at], stood[at]
-    side = _sides(batch, place, before, since_ns)
-    side[volume <= stood] = 0
-    anew = volume < _ANEW * stood
+    more, anew = (volume - stood)[at], volume[at] < ANEW * stood[at]
+    counts = more > 0
     if anew.any():
-        side[~_behind(anew, place.row)] = 0
-
-    def total(chosen: Bools) -> Floats:
-        sums = np.bincount(place.row[chosen], weights=(volume - stood)[chosen])
-        return sums.astype(np.float64, copy=False)
-
-    return Trades(place.row[anew], total(side > 0), total(side < 0))
+        counts &= _behind(anew, place.row)
+    bought, sold = (
+        np.bincount(place.row[side], weights=more[side]).astype(np.float64, copy=False)
+        for side in _sides(batch, place, counts, before, since_ns)
+    )
+    return Trades(place.row[anew], bought, sold)
 
 
 class _Place(msgspec.Struct, frozen=True, eq=False):
@@ -87,14 +72,16 @@ class _Place(msgspec.Struct, frozen=True, eq=False):
     """The row's first event of the batch: the row itself holds what stood before."""
 
 
-def _sides(batch: QuoteBatch, place: _Place, before: Standing, since_ns: int) -> Ints:
-    """Return `side_of` each event."""
+def _sides(
+    batch: QuoteBatch, place: _Place, counts: Bools, before: Standing, since_ns: int
+) -> tuple[Ints, Ints]:
+    """Return which of the events that count were bought and which sold."""
     first, row = np.flatnonzero(place.first), place.row[place.first]
     bid, ask = batch.bid[place.previous], batch.ask[place.previous]
     seen_ns, last = batch.ts_recv_ns[place.previous], batch.last[place.own]
     bid[first], ask[first], seen_ns[first] = before.bid[row], before.ask[row], before.seen_ns[row]
-    known = (last > 0) & (bid >= 0) & (bid < ask) & (seen_ns >= since_ns)
-    return (known & (last >= ask)).astype(np.int64) - (known & (last <= bid))
+    known = counts & (last > 0) & (bid >= 0) & (bid < ask) & (seen_ns >= since_ns)
+    return np.flatnonzero(known & (last >= ask)), np.flatnonzero(known & (last <= bid))
 
 
 def _behind(anew: Bools, row: Ints) -> Bools:

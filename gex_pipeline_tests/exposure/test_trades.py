@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from gex_pipeline.exposure.columns import Columns
 from gex_pipeline.exposure.live import Image, Rows
 from gex_pipeline.exposure.quotes import QuoteBatch
-from gex_pipeline.exposure.trades import side_of
 from gex_pipeline.exposure.underlying import Underlying
 from gex_pipeline.hot.chains import COMPRESSED, decode_image, encode_image
 from gex_pipeline.hot.imagecolumns import OpenImage
@@ -71,14 +70,27 @@ def bits(rows: Rows) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(
-    ("last", "side"),
-    [(1.2, 1), (1.25, 1), (1.19, 0), (1.1, 0), (1.01, 0), (1.0, -1), (0.9, -1), (0.0, 0)],
+    ("last", "expected"),
+    [
+        (1.2, (5, 0)),
+        (1.25, (5, 0)),
+        (1.19, (0, 0)),
+        (1.01, (0, 0)),
+        (1.0, (0, 5)),
+        (0.9, (0, 5)),
+        (0.0, (0, 0)),
+        (None, (0, 0)),
+    ],
 )
-def test_the_quote_rule(last: float, side: int) -> None:
+def test_the_quote_rule(last: float | None, expected: tuple[float, float]) -> None:
     """At the ask of 1.20 or above bought, at the bid of 1.00 or below sold, else unknown."""
-    assert side_of(last, 1.0, 1.2) == side
-    nan = float("nan")
-    assert [side_of(last, *q) for q in ((1.1, 1.1), (1.2, 1.0), (nan, 1.2), (1.0, nan))] == [0] * 4
+    assert sides([quote(volume=0), quote(volume=5, last=last)]) == expected
+
+
+@pytest.mark.parametrize(("bid", "ask"), [(1.1, 1.1), (1.2, 1.0), (None, 1.2), (1.0, None)])
+def test_a_quote_that_is_no_quote_judges_nothing(bid: float | None, ask: float | None) -> None:
+    """Locked, crossed, or one side missing."""
+    assert sides([quote(volume=0, bid=bid, ask=ask), quote(volume=5, last=1.1)]) == (0, 0)
 
 
 def test_growth_is_judged_by_the_quote_that_stood_before() -> None:
