@@ -6,7 +6,8 @@ rows are a table of their own, gex_recomputed: conventions never mix by accident
 """
 
 import datetime
-from collections.abc import Iterable, Iterator
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ import pyarrow as pa
 from gex_pipeline.errors import NotRecordedError
 from gex_pipeline.exposure.convention import GEXC_1, Convention
 from gex_pipeline.exposure.lane import Lane, Second
+from gex_pipeline.exposure.level_change import Levels
 from gex_pipeline.exposure.live import Image
 from gex_pipeline.exposure.moment import PUBLISHED, figures, gex_second
 from gex_pipeline.exposure.underlying import Underlying
@@ -29,14 +31,16 @@ from gex_pipeline.lake.parts import Chain, Manifest, Part, read_chain
 from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.lake.recording import recorded
 from gex_pipeline.lake.told import origin_of, subjects_of
-from gex_pipeline.market.events import GexSecond
+from gex_pipeline.market.events import Event, GexSecond, LevelChange
 from gex_pipeline.market.sessions import Calendar, session_date
 from gex_pipeline.market.tables import (
     CHAIN_1M,
     GEX,
     GEX_RECOMPUTED,
     LAKE_SCHEMA_VERSION,
+    LEVEL_CHANGES,
     OPTION_QUOTES,
+    Table,
 )
 
 CALENDARS: Final[tuple[Calendar, ...]] = ("equity", "index")
@@ -61,6 +65,10 @@ class Recomputed(msgspec.Struct, frozen=True, kw_only=True):
     unrecorded: int
     """That it does not have."""
     first_different: str = ""
+    changes: int = 0
+    """Changes of confidence level between the rows."""
+    changes_different: int = 0
+    """Those of recorded rows that the lake has not, or otherwise, and what it has beside them."""
 
 
 def recompute(
@@ -95,15 +103,23 @@ def _recompute(
     moments = Moments(paths, chain)
     symbols = tuple(dict.fromkeys(key[0] for key in known))
     symbols = symbols or tuple(sorted({*_imaged(paths, own, date), *_quoted(paths, tape, date)}))
-    tally = _Tally({key: row for key, row in known.items() if row.convention == convention.id})
     mode = (origin_of(moments, symbols[0]) or ("", ""))[1]
     tables: dict[str, list[pa.Table]] = {symbol: [] for symbol in symbols}
-    lane = _lane(paths, moments, own, symbols, date)
+    images = _images(paths, moments, own, symbols, date)
+    lane = _lane(moments, symbols, images)
     first = lane.position[1] + 1 if lane.position else 1
     if retired := moments.retired(first, _nodes(chain, date)[-1].last):
         gone = f"the events of {retired[0]} were let go"
         raise NotRecordedError(", ".join(symbols), date.isoformat(), gone)
-    for rows in _batches(_rows(_seconds(paths, chain, lane, date, calendar), convention)):
+    before = {image.symbol: image for image in images}
+    seconds = _seconds(paths, chain, lane, (date, calendar), before)
+    begun = list(itertools.islice(seconds, 1))  # what was before it is known now
+    tally = _Tally(
+        {key: row for key, row in known.items() if row.convention == convention.id},
+        {_key(row): row for row in _changes(paths, own, date) if row.convention == convention.id},
+        [row for image in before.values() for row in _image_rows(image.asof_ns, image, convention)],
+    )
+    for rows in _batches(_rows(itertools.chain(begun, seconds), convention)):
         for symbol in symbols:
             ours = [row for row in rows if row.symbol == symbol]
             shared = {"session_date": date, "tape": own.tape, "mode": mode}
@@ -114,15 +130,22 @@ def _recompute(
 
 
 class _Tally:
-    """Counts rows and holds them against what is recorded."""
+    """Counts rows and holds them, and the changes of level between them, against the lake's."""
 
-    def __init__(self, known: dict[_Key, GexSecond]) -> None:
+    def __init__(
+        self,
+        known: dict[_Key, GexSecond],
+        changes: dict[_Key, LevelChange],
+        before: list[GexSecond],
+    ) -> None:
         self.rows = 0
-        self._known = known
+        self._known, self._changes = known, changes
+        self._levels = Levels(before)
         self._equal = self._different = self._unrecorded = 0
+        self._changed = self._changed_otherwise = 0
         self._first = ""
 
-    def take(self, rows: Iterable[GexSecond]) -> None:
+    def take(self, rows: Sequence[GexSecond]) -> None:
         for row in rows:
             self.rows += 1
             theirs = self._known.get(_key(row))
@@ -133,6 +156,10 @@ class _Tally:
             else:
                 self._different += 1
                 self._first = self._first or _difference(row, theirs)
+        for change in self._levels.changes(rows):
+            self._changed += 1
+            same = self._changes.pop(_key(change), None) == change
+            self._changed_otherwise += not same and _key(change) in self._known
 
     def result(self, tape: str, convention: str, symbols: tuple[str, ...]) -> Recomputed:
         return Recomputed(
@@ -144,13 +171,15 @@ class _Tally:
             different=self._different,
             unrecorded=self._unrecorded,
             first_different=self._first,
+            changes=self._changed,
+            changes_different=self._changed_otherwise + len(self._changes),
         )
 
 
-def _lane(
+def _images(
     paths: LakePaths, moments: Moments, own: Chain, symbols: tuple[str, ...], date: datetime.date
-) -> Lane:
-    """Return the lane as it was when the date began."""
+) -> list[Image]:
+    """Return the newest images from before the date."""
     first = _nodes(moments.chain, date)[0].first
     _, began_ns = moments.next_place(first) or (first, 0)
     images = [
@@ -158,7 +187,11 @@ def _lane(
         for symbol in symbols
         if (found := newest_image(paths, own, symbol, began_ns - 1)) is not None
     ]
-    images = [image for image in images if moments.chain.tape in image.positions]
+    return [image for image in images if moments.chain.tape in image.positions]
+
+
+def _lane(moments: Moments, symbols: tuple[str, ...], images: list[Image]) -> Lane:
+    """Return the lane as it was when the date began."""
     lane = Lane(
         moments.chain.tape,
         {symbol: _underlying(moments, symbol, images) for symbol in symbols},
@@ -178,23 +211,34 @@ def _underlying(moments: Moments, symbol: str, images: list[Image]) -> Underlyin
 
 
 def _seconds(
-    paths: LakePaths, chain: Chain, lane: Lane, date: datetime.date, calendar: Calendar
+    paths: LakePaths,
+    chain: Chain,
+    lane: Lane,
+    of: tuple[datetime.date, Calendar],
+    before: dict[str, Image],
 ) -> Iterator[Second]:
-    """Yield the date's seconds; those before it, from the image on, only pass by."""
+    """Yield the date's seconds; of those before it the last of each symbol goes to `before`."""
+    date, calendar = of
     after = lane.position[1] if lane.position else 0
     last = _nodes(chain, date)[-1].last
     for stretch in recorded(paths, chain, after_seq=after, through_seq=last, window=_WINDOW):
         for second in lane.take(stretch.epoch, tuple(stretch.events)):
             if session_date(second.ts_ns, calendar) == date:
                 yield second
+            else:
+                before |= {image.symbol: image for image in second.images}
 
 
 def _rows(seconds: Iterable[Second], convention: Convention) -> Iterator[GexSecond]:
     for second in seconds:
         for image in second.images:
-            snapshots = figures(image, PUBLISHED, final=True, convention=convention)
-            for scope in PUBLISHED:
-                yield gex_second(second.ts_ns, image, snapshots[scope])
+            yield from _image_rows(second.ts_ns, image, convention)
+
+
+def _image_rows(ts_ns: int, image: Image, convention: Convention) -> Iterator[GexSecond]:
+    snapshots = figures(image, PUBLISHED, final=True, convention=convention)
+    for scope in PUBLISHED:
+        yield gex_second(ts_ns, image, snapshots[scope])
 
 
 def _batches(rows: Iterable[GexSecond]) -> Iterator[list[GexSecond]]:
@@ -209,16 +253,27 @@ def _batches(rows: Iterable[GexSecond]) -> Iterator[list[GexSecond]]:
 
 def _recorded(paths: LakePaths, own: Chain, date: datetime.date) -> Iterator[GexSecond]:
     """Yield the rows that the lake has of a date, without their place on the tape."""
+    for event in _own_events(paths, own, date, GEX):
+        if isinstance(event, GexSecond):
+            yield msgspec.structs.replace(event, seq=0)
+
+
+def _changes(paths: LakePaths, own: Chain, date: datetime.date) -> Iterator[LevelChange]:
+    """Yield the changes of level that the lake has of a date, likewise."""
+    for event in _own_events(paths, own, date, LEVEL_CHANGES):
+        if isinstance(event, LevelChange):
+            yield msgspec.structs.replace(event, seq=0)
+
+
+def _own_events(paths: LakePaths, own: Chain, date: datetime.date, table: Table) -> Iterator[Event]:
     nodes = _nodes(own, date)
     if not nodes:
         return
     first, last = nodes[0].first, nodes[-1].last
     for stretch in recorded(
-        paths, own, after_seq=first - 1, through_seq=last, tables={GEX.name}, window=_WINDOW
+        paths, own, after_seq=first - 1, through_seq=last, tables={table.name}, window=_WINDOW
     ):
-        for event in stretch.events:
-            if isinstance(event, GexSecond):
-                yield msgspec.structs.replace(event, seq=0)
+        yield from stretch.events
 
 
 def _quoted(paths: LakePaths, tape: str, date: datetime.date) -> tuple[str, ...]:
@@ -237,7 +292,7 @@ def _nodes(chain: Chain, date: datetime.date) -> list[Part | Manifest]:
     return [node for node in chain.nodes if node.date == date]
 
 
-def _key(row: GexSecond) -> _Key:
+def _key(row: GexSecond | LevelChange) -> _Key:
     return row.symbol, row.scope, row.ts_recv_ns
 
 

@@ -64,6 +64,7 @@ def gex(context: dg.AssetExecutionContext, pipeline: Given, config: Convention):
     date = datetime.date.fromisoformat(context.partition_key)
     done = pipeline.recompute(date, config.convention, config.parameters)
     different = [each.first_different for each in done if each.different]
+    otherwise = sum(each.changes_different for each in done)
     return dg.MaterializeResult(
         metadata={
             "convention": done[0].convention,
@@ -72,10 +73,14 @@ def gex(context: dg.AssetExecutionContext, pipeline: Given, config: Convention):
             "equal": sum(each.equal for each in done),
             "different": sum(each.different for each in done),
             "unrecorded": sum(each.unrecorded for each in done),
+            "level_changes": sum(each.changes for each in done),
+            "level_changes_different": otherwise,
         },
         check_results=[
             dg.AssetCheckResult(
-                check_name="as_recorded", passed=not different, metadata={"first": different}
+                check_name="as_recorded",
+                passed=not (different or otherwise),
+                metadata={"first": different},
             )
         ],
     )

@@ -13,7 +13,7 @@ from gex_pipeline.exposure.moment import PUBLISHED
 from gex_pipeline.lake.frames import Lake
 from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.market import sessions
-from gex_pipeline.market.events import Event, GexSecond
+from gex_pipeline.market.events import Event, GexSecond, LevelChange
 from gex_pipeline_tests.engine.builders import S, beat, numbered, quote_of, spot_of, told
 from gex_pipeline_tests.gateway.recording import (
     FEED,
@@ -54,14 +54,20 @@ def recorded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return LakePaths(root)
 
 
-def rows_of(date: datetime.date) -> list[GexSecond]:
+def made_of(date: datetime.date) -> list[Event]:
     """Return what live recorded of a date."""
-    seconds = [
-        second
-        for second in live_seconds(two_days(), "SPX", "NDX")
-        if sessions.session_date(second.ts_ns, "index") == date
-    ]
-    return [row for row in engine_events(seconds) if isinstance(row, GexSecond)]
+    made = engine_events(live_seconds(two_days(), "SPX", "NDX"))
+    return [e for e in made if sessions.session_date(e.ts_recv_ns, "index") == date]
+
+
+def rows_of(date: datetime.date) -> list[GexSecond]:
+    """Return the rows among it."""
+    return [row for row in made_of(date) if isinstance(row, GexSecond)]
+
+
+def changes_of(date: datetime.date) -> list[LevelChange]:
+    """Return the changes of level among it."""
+    return [row for row in made_of(date) if isinstance(row, LevelChange)]
 
 
 @pytest.mark.parametrize("date", [DAY, NEXT])
@@ -75,6 +81,11 @@ def test_under_lives_convention_it_is_what_live_recorded(
     there = bool(Lake(recorded.root).scan("gex").head(1).collect().height)
     assert (done.rows, done.different) == (len(expected), 0), done.first_different
     assert (done.equal, done.unrecorded) == ((done.rows, 0) if there else (0, done.rows))
+    changes = changes_of(date)
+    assert (done.changes, done.changes_different) == (len(changes), 0)
+    assert [change.ts_recv_ns for change in changes if change.scope == "all"] == (
+        [OPEN_NS + S] * 2 if date == NEXT else []
+    )
     found = Lake(recorded.root).scan("gex_recomputed", start=date, end=date).collect()
     names = [name for name in GexSecond.__struct_fields__ if name not in ("seq", "source_seq")]
     ours = {tuple(row[name] for name in names) for row in found.to_dicts()}
@@ -108,6 +119,21 @@ def test_a_row_that_differs_is_named(tmp_path: Path) -> None:
 
     assert (done.different, done.unrecorded) == (1, 0)
     assert done.first_different == f"SPX all {FIRST_NS}: confidence"
+
+
+def test_a_change_of_level_that_differs_is_counted(tmp_path: Path) -> None:
+    """One that is gone from the tape, and one that says otherwise."""
+    events = two_days()
+    archive(tmp_path, FEED, events)
+    made = engine_events(live_seconds(events, "SPX", "NDX"))
+    first, second, *_ = (at for at, row in enumerate(made) if isinstance(row, LevelChange))
+    altered = msgspec.structs.replace(made[second], reasons="nothing")
+    kept = [*made[:first], *made[first + 1 : second], altered, *made[second + 1 :]]
+    archive(tmp_path, OWN, numbered(kept), part_events=400)
+
+    (done,) = recompute(LakePaths(tmp_path), NEXT)
+
+    assert (done.different, done.changes_different) == (0, 2)
 
 
 def test_a_date_without_quotes_is_refused(recorded: LakePaths) -> None:
