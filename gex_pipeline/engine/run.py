@@ -226,7 +226,8 @@ class Engine:
             lane.touch()  # confidence falls and rises with the feed
         self._was_silent[lane.tape] = silent
         caught_up = self._pace.previews and now_ns - lane.seen_ns <= _BEHIND_NS
-        if not ((silent or caught_up) and figures_due(now_ns)):
+        due = figures_due(now_ns) and figures_due(lane.seen_ns or now_ns)
+        if not ((silent or caught_up) and due):
             return
         for symbol, underlying in lane.underlyings.items():
             waited_s = now_s - self._published_s.get(symbol, 0.0)

@@ -191,7 +191,8 @@ def _vanished(image: Image) -> Bools | None:
     They are not listed any more; None: there is none. One that has expired stays what it is.
     """
     chain, seen_ns = image.layout.chain, image.rows.seen_ns
-    since_ns = _by_group(image, [window.before_ns for window in image.windows])
+    before_ns = [window.before_ns for window in image.windows]
+    since_ns = _by_group(image, before_ns, min(before_ns, default=0))
     since_ns[chain.settle_ns <= image.asof_ns] = 0
     newest_ns = since_ns.max(initial=0)
     if seen_ns[1:].min(initial=newest_ns) >= newest_ns:
@@ -206,10 +207,10 @@ def _answered(image: Image) -> Bools:
     return _by_group(image, late).astype(bool)
 
 
-def _by_group(image: Image, of_windows: Sequence[int]) -> Ints:
-    """Return (G,) of each expiry the number of the window that answers for it; 0: none does."""
+def _by_group(image: Image, of_windows: Sequence[int], otherwise: int = 0) -> Ints:
+    """Return (G,) of each expiry the number of the window that answers for it, if one does."""
     expiries = np.array([group.expiry.toordinal() for group in image.layout.chain.groups])
-    found = np.zeros(expiries.size, dtype=np.int64)
+    found = np.full(expiries.size, otherwise, dtype=np.int64)
     for window, number in zip(image.windows, of_windows, strict=True):
         first, last = window.first_expiry.toordinal(), window.last_expiry.toordinal()
         found[(expiries >= first) & (expiries <= last)] = number

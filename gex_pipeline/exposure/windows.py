@@ -48,17 +48,17 @@ class Window(msgspec.Struct, frozen=True):
 def answered(windows: tuple[Window, ...], new: Window) -> tuple[Window, ...]:
     """Return the windows with another answer, which takes the place of those that it overlaps.
 
-    It goes on from the one that had all of its expiries; from parts of them, it begins anew.
+    It goes on from them, so that what a wider or narrower answer lacked before stays lacking. Where
+    there were none, the others say what was answered before.
     """
     apart = tuple(
         old
         for old in windows
         if old.last_expiry < new.first_expiry or old.first_expiry > new.last_expiry
     )
-    whole_ns = before_ns = 0
-    for old in windows:
-        if old.covers(new.first_expiry) and old.covers(new.last_expiry):
-            whole_ns, before_ns = old.answered_ns, old.before_ns
+    over = [old for old in windows if old not in apart]
+    whole_ns = min((old.answered_ns for old in over), default=0)
+    before_ns = min((old.before_ns for old in over or windows), default=0)
     if new.complete:
-        whole_ns, before_ns = new.ts_recv_ns, whole_ns
+        whole_ns, before_ns = new.ts_recv_ns, whole_ns or before_ns
     return (*apart, msgspec.structs.replace(new, whole_ns=whole_ns, before_ns=before_ns))

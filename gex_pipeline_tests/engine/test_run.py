@@ -328,6 +328,22 @@ def test_a_market_that_is_closed_from_the_start_has_figures_of_its_close(market:
     assert market.seconds() == []
 
 
+def test_before_the_open_nothing_is_published_whatever_the_clock_says(market: Market) -> None:
+    """Volumes and volatilities of a tape in the vendor's reset are no figures of any moment."""
+    opened = sessions.regular_open_ns(DAY)
+    market.tell(told(CHAIN, opened - 120 * S))
+    market.now_ns = opened + 3600 * S  # of an engine that has not heard of the simulator's clock
+    engine = market.engine()
+    with Aside(engine.run, threading.Event(), "engine"):
+        wait_until(lambda: str(engine.progress()[TAPE].position) == market.position)
+        turned_s = engine.turned_s
+        wait_until(lambda: engine.turned_s > turned_s)
+        assert market.snapshot() == {}
+        market.tell(told(CHAIN, opened + 1))
+        market.tell([beat(opened + S + 1)])
+        wait_until(lambda: market.snapshot().get("ts_event_ns") == opened + S)
+
+
 def test_a_hot_store_that_dies_is_waited_for(market: Market) -> None:
     """Kill -9 of the server: the engine reads, records and publishes on when it is back."""
     server = market.server

@@ -16,6 +16,7 @@ from gex_pipeline.exposure.intake import clean_chain
 from gex_pipeline.exposure.lane import SILENCE_RECORDED_S, Lane
 from gex_pipeline.exposure.live import Image, live_chain
 from gex_pipeline.exposure.moment import EVERY, PUBLISHED, LiveSnapshot, figures, gex_second
+from gex_pipeline.exposure.windows import Window, answered
 from gex_pipeline.hot.chains import chain_positions, decode_image, encode_image
 from gex_pipeline.market import sessions
 from gex_pipeline.market.chain import OptionChain
@@ -251,6 +252,29 @@ def test_windows_of_the_chain_that_failed_lower_the_confidence() -> None:
     feed(lane, [msgspec.structs.replace(far, complete=True)])
     image = preview(lane)
     assert feed_of(image, live_chain(image)).factor == 1
+
+
+def answer(first: datetime.date, last: datetime.date, ts_ns: int, *, whole: bool) -> Window:
+    """Return what an answer for some expiries says."""
+    return Window(first, last, whole, ts_ns)
+
+
+def test_a_window_goes_on_from_those_that_it_takes_the_place_of() -> None:
+    """Asked for in halves for a while and whole again: no contract that was gone comes back.
+
+    (whole answers at 1 and 2, the second half fails at 3, all comes at 4)
+    """
+    days = [datetime.date(2025, 6, day) for day in (3, 6, 13, 20)]
+    windows: tuple[Window, ...] = ()
+    for ts_ns in (1, 2):
+        windows = answered(windows, answer(days[0], days[3], ts_ns, whole=True))
+    assert (windows[0].answered_ns, windows[0].before_ns) == (2, 1)
+    windows = answered(windows, answer(days[0], days[1], 3, whole=True))
+    windows = answered(windows, answer(days[2], days[3], 3, whole=False))
+    assert [(w.answered_ns, w.before_ns) for w in windows] == [(3, 2), (0, 2)]
+
+    (window,) = answered(windows, answer(days[0], days[3], 4, whole=True))
+    assert (window.answered_ns, window.before_ns) == (4, 2)
 
 
 def test_no_window_answered_is_no_confidence() -> None:
