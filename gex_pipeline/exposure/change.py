@@ -83,6 +83,22 @@ def changes(now: Trace, found: Mapping[LookBack, Trace | None]) -> tuple[Changes
     return tuple(_since(now, name, found.get(name)) for name in LOOK_BACKS)
 
 
+def shifted(found: Sequence[Changes], points: float | None, reason: str) -> tuple[Changes, ...]:
+    """Return an index's changes at the prices of its future: strikes and spots moved by points.
+
+    Without points there is no strike, for the reason; dollars of totals stay what they are.
+    """
+    return tuple(
+        msgspec.structs.replace(
+            each,
+            spot=None if each.spot is None or points is None else each.spot + points,
+            open_interest=_shifted(each.open_interest, points, reason),
+            volume=_shifted(each.volume, points, reason),
+        )
+        for each in found
+    )
+
+
 def priors(now: Trace, before: Sequence[Trace | None], weight: Weight) -> Floats:
     """Return (N, moments) what each of now's strikes had at those moments; NaN where nothing."""
     columns = [_at(now, one, weight) for one in before]
@@ -92,6 +108,15 @@ def priors(now: Trace, before: Sequence[Trace | None], weight: Weight) -> Floats
 def usable(now: Trace, before: Trace | None) -> Trace | None:
     """Return the moment before if it may be compared: figures of two conventions never are."""
     return before if before is not None and before.convention == now.convention else None
+
+
+def _shifted(found: Change, points: float | None, reason: str) -> Change:
+    if found.strike is None:
+        return found
+    if points is None:
+        return msgspec.structs.replace(found, strike=None, change=None, top=(), reason=reason)
+    top = tuple((strike + points, change) for strike, change in found.top)
+    return msgspec.structs.replace(found, strike=found.strike + points, top=top)
 
 
 def _since(now: Trace, name: LookBack, found: Trace | None) -> Changes:

@@ -4,7 +4,8 @@ An entry of the ring has everything that is answered of its second, so the answe
 and no chain is folded for it.
 """
 
-from typing import Any, Final
+from collections.abc import Callable, Hashable
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -24,6 +25,7 @@ SCOPES: Final = RING
 _MOST_KNOWN: Final = 64
 """Symbols, of all namespaces, whose newest second is kept."""
 _encoder: Final = msgspec.json.Encoder()
+Made = TypeVar("Made")
 
 
 class MaxChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,12 +72,12 @@ class MaxChangeAnswer(MaxChange, frozen=True, kw_only=True):
 
 
 class Moments:
-    """A symbol's newest second in the ring, and its references; a scope is compared once."""
+    """A symbol's newest second in the ring, and its references; what is made of it is made once."""
 
     def __init__(self, now: Entry, before: dict[LookBack, Entry | None]) -> None:
         self.now = now
         self._before = before
-        self._changes: dict[str, tuple[Changes, ...]] = {}
+        self._made: dict[Hashable, Any] = {}
 
     def traces(self, scope: str) -> dict[LookBack, Trace | None]:
         """Return what each reference has of a scope."""
@@ -86,9 +88,16 @@ class Moments:
 
     def changes(self, scope: str) -> tuple[Changes, ...]:
         """Return a scope's changes since each look-back."""
-        if scope not in self._changes:
-            self._changes[scope] = changes(self.now.trace(scope), self.traces(scope))
-        return self._changes[scope]
+        return self.once(
+            ("changes", scope), lambda: changes(self.now.trace(scope), self.traces(scope))
+        )
+
+    def once(self, name: Hashable, make: Callable[[], Made]) -> Made:
+        """Return what is made under a name, made by the first who asks."""
+        if name not in self._made:
+            self._made[name] = make()
+        made: Made = self._made[name]
+        return made
 
 
 class Ring:

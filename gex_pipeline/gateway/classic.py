@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from gex_pipeline.errors import ConventionError
-from gex_pipeline.exposure.change import Changes, LookBack, priors, usable
+from gex_pipeline.exposure.change import LookBack, priors, shifted, usable
 from gex_pipeline.exposure.convention import LOG_1_1
 from gex_pipeline.exposure.trace import Trace
 from gex_pipeline.gateway.changes import Moments
@@ -35,6 +35,18 @@ _DIGITS: Final = 6
 """Of a million dollars, to one dollar."""
 Pair = tuple[float | None, float | None]
 Strike = tuple[float, float | None, float | None, tuple[float | None, ...]]
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """What is asked for: our scope of a symbol, and how far its levels are moved.
+
+    A view (ES_SPX) is its index at the prices of the future. Without a basis `points` is None: then
+    whatever stands at a price is null.
+    """
+
+    symbol: str
+    scope: str
+    points: float | None = 0.0
 
 
 class Chart(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,53 +128,55 @@ def tickers(symbols: Sequence[str]) -> Tickers:
     return Tickers(stocks=tuple(of["share"]), indexes=tuple(of["index"]), futures=tuple(of["view"]))
 
 
-def chart(symbol: str, scope: str, moments: Moments) -> Chart:
+def chart(subject: Subject, moments: Moments) -> Chart:
     """Return the chart of a scope."""
-    now = moments.now.trace(scope)
+    now, points = moments.now.trace(subject.scope), subject.points
     by_oi, by_volume = now.totals("open_interest"), now.totals("volume")
-    first, second = _days(scope, moments)
+    first, second = _days(subject.scope, moments)
     return Chart(
-        **_head(symbol, moments),
-        spot=now.spot,
+        **_head(subject, moments),
+        spot=_level(now.spot, points),
         min_dte=first,
         sec_min_dte=second,
-        zero_gamma=by_volume.zero_gamma,
-        major_pos_vol=by_volume.max_net_strike,
-        major_pos_oi=by_oi.max_net_strike,
-        major_neg_vol=by_volume.min_net_strike,
-        major_neg_oi=by_oi.min_net_strike,
-        strikes=_strikes(now, moments.traces(scope)),
+        zero_gamma=_level(by_volume.zero_gamma, points),
+        major_pos_vol=_level(by_volume.max_net_strike, points),
+        major_pos_oi=_level(by_oi.max_net_strike, points),
+        major_neg_vol=_level(by_volume.min_net_strike, points),
+        major_neg_oi=_level(by_oi.min_net_strike, points),
+        strikes=_strikes(now, moments.traces(subject.scope), points),
         sum_gex_vol=_millions(by_volume.net_gex),
         sum_gex_oi=_millions(by_oi.net_gex),
-        max_priors=tuple(_pair(one) for one in moments.changes(scope)),
+        max_priors=tuple(_pairs(subject, moments).values()),
     )
 
 
-def majors(symbol: str, scope: str, moments: Moments) -> Majors:
+def majors(subject: Subject, moments: Moments) -> Majors:
     """Return the levels of a scope."""
-    now = moments.now.trace(scope)
+    now, points = moments.now.trace(subject.scope), subject.points
     by_oi, by_volume = now.totals("open_interest"), now.totals("volume")
     return Majors(
-        **_head(symbol, moments),
-        spot=now.spot,
-        mpos_vol=by_volume.max_net_strike,
-        mpos_oi=by_oi.max_net_strike,
-        mneg_vol=by_volume.min_net_strike,
-        mneg_oi=by_oi.min_net_strike,
-        zero_gamma=by_volume.zero_gamma,
+        **_head(subject, moments),
+        spot=_level(now.spot, points),
+        mpos_vol=_level(by_volume.max_net_strike, points),
+        mpos_oi=_level(by_oi.max_net_strike, points),
+        mneg_vol=_level(by_volume.min_net_strike, points),
+        mneg_oi=_level(by_oi.min_net_strike, points),
+        zero_gamma=_level(by_volume.zero_gamma, points),
         net_gex_vol=_millions(by_volume.net_gex),
         net_gex_oi=_millions(by_oi.net_gex),
     )
 
 
-def largest(symbol: str, scope: str, moments: Moments) -> Largest:
+def largest(subject: Subject, moments: Moments) -> Largest:
     """Return the largest changes of a scope."""
-    pairs: dict[str, Any] = {one.look_back: _pair(one) for one in moments.changes(scope)}
-    return Largest(**_head(symbol, moments), **pairs)
+    return Largest(**_head(subject, moments), **_pairs(subject, moments))
 
 
-def _head(symbol: str, moments: Moments) -> dict[str, Any]:
-    return {"timestamp": moments.now.ts_ns // sessions.SECOND_NS, "ticker": to_gexbot(symbol)}
+def _head(subject: Subject, moments: Moments) -> dict[str, Any]:
+    return {
+        "timestamp": moments.now.ts_ns // sessions.SECOND_NS,
+        "ticker": to_gexbot(subject.symbol),
+    }
 
 
 def _days(scope: str, moments: Moments) -> tuple[int | None, int | None]:
@@ -174,19 +188,23 @@ def _days(scope: str, moments: Moments) -> tuple[int | None, int | None]:
     return days[first], days[first + 1]
 
 
-def _strikes(now: Trace, before: dict[LookBack, Trace | None]) -> tuple[Strike, ...]:
-    if not now.spot:
+def _strikes(
+    now: Trace, before: dict[LookBack, Trace | None], points: float | None
+) -> tuple[Strike, ...]:
+    if not now.spot or points is None:
         return ()
     near = np.abs(np.log(now.strikes / now.spot)) <= LOG_1_1
     comparable = [usable(now, before.get(name)) for name in PRIORS]
     ago = _table(priors(now, comparable, "volume")[near])
     columns = (_table(column[near]) for column in (now.volume, now.open_interest))
-    rows = zip(now.strikes[near].tolist(), *columns, ago, strict=True)
+    rows = zip((now.strikes[near] + points).tolist(), *columns, ago, strict=True)
     return tuple((strike, volume, oi, tuple(old)) for strike, volume, oi, old in rows)
 
 
-def _pair(changes: Changes) -> Pair:
-    return changes.volume.strike, _millions(changes.volume.change)
+def _pairs(subject: Subject, moments: Moments) -> dict[str, Any]:
+    """Return strike and change by volume, by the name of their look-back."""
+    found = shifted(moments.changes(subject.scope), subject.points, "no_basis")
+    return {each.look_back: (each.volume.strike, _millions(each.volume.change)) for each in found}
 
 
 def _table(dollars: Floats) -> list[Any]:
@@ -194,6 +212,10 @@ def _table(dollars: Floats) -> list[Any]:
     millions = (np.round(dollars / _MILLION, _DIGITS) + 0.0).astype(object)  # no -0.0
     millions[~np.isfinite(dollars)] = None
     return millions.tolist()  # type: ignore[no-any-return]
+
+
+def _level(value: float | None, points: float | None) -> float | None:
+    return None if value is None or points is None else value + points
 
 
 def _millions(dollars: float | None) -> float | None:

@@ -1,5 +1,6 @@
 """Change over time: /api/v1/gex/{symbol}/maxchange, and gexbot's own routes from our data."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -67,8 +68,7 @@ async def chart(
     request: AnyRequest, ticker: Ticker, category: Category, replay: Session = ""
 ) -> Response[bytes]:
     """Return exposure by strike with its values of before, in gexbot's shape and unit."""
-    symbol, scope, moments, headers = await _asked(request, (ticker, category), replay)
-    return _json(classic.chart(symbol, scope, moments), headers)
+    return await _shape(request, (ticker, category), replay, classic.chart)
 
 
 @get("/v2/{ticker:str}/classic/{category:str}/majors", responses=_MAJORS, summary="gexbot: levels")
@@ -76,8 +76,7 @@ async def majors(
     request: AnyRequest, ticker: Ticker, category: Category, replay: Session = ""
 ) -> Response[bytes]:
     """Return zero gamma, the largest strikes and the sums, in gexbot's shape and unit."""
-    symbol, scope, moments, headers = await _asked(request, (ticker, category), replay)
-    return _json(classic.majors(symbol, scope, moments), headers)
+    return await _shape(request, (ticker, category), replay, classic.majors)
 
 
 @get(
@@ -89,15 +88,14 @@ async def largest(
     request: AnyRequest, ticker: Ticker, category: Category, replay: Session = ""
 ) -> Response[bytes]:
     """Return the largest change by volume of each look-back, in gexbot's shape and unit."""
-    symbol, scope, moments, headers = await _asked(request, (ticker, category), replay)
-    return _json(classic.largest(symbol, scope, moments), headers)
+    return await _shape(request, (ticker, category), replay, classic.largest)
 
 
 @get("/v2/tickers", responses=_TICKERS, summary="gexbot: symbols")
 async def tickers(request: AnyRequest) -> Response[bytes]:
     """Return the symbols that have figures here, in gexbot's shape."""
     found = classic.tickers(gateway_of(request).place.symbols)
-    return _json(found, _NO_STORE)
+    return _bytes(msgspec.json.encode(found), _NO_STORE)
 
 
 def change_routes() -> Router:
@@ -107,15 +105,18 @@ def change_routes() -> Router:
     )
 
 
-async def _asked(
-    request: AnyRequest, subject: tuple[str, str], replay: str
-) -> tuple[str, str, Moments, dict[str, str]]:
-    """Return symbol, scope and moments, and what their bodies have no room for as headers."""
+async def _shape(
+    request: AnyRequest,
+    asked_for: tuple[str, str],
+    replay: str,
+    make: Callable[[classic.Subject, Moments], msgspec.Struct],
+) -> Response[bytes]:
+    """Return a shape of a ticker and category; what it has no room for comes as headers."""
     gateway = await asked(request, replay)
-    ticker, category = subject
+    ticker, category = asked_for
     scope = classic.scope_of(category)
-    symbol = gateway.symbol(ticker)
-    moments, fresh = await _ring(request).moments(gateway, symbol)
+    subject = classic.Subject(gateway.symbol(ticker), scope)
+    moments, fresh = await _ring(request).moments(gateway, subject.symbol)
     headers = {
         **_NO_STORE,
         "X-Gex-Mode": gateway.place.mode,
@@ -126,16 +127,13 @@ async def _asked(
     }
     if gateway.place.session:
         headers["X-Gex-Session"] = gateway.place.session
-    return symbol, scope, moments, headers
+    body = moments.once((make, subject), lambda: msgspec.json.encode(make(subject, moments)))
+    return _bytes(body, headers)
 
 
 def _ring(request: AnyRequest) -> Ring:
     ring: Ring = request.app.state.ring
     return ring
-
-
-def _json(answer: msgspec.Struct, headers: dict[str, str]) -> Response[bytes]:
-    return _bytes(msgspec.json.encode(answer), headers)
 
 
 def _bytes(data: bytes, headers: dict[str, str]) -> Response[bytes]:
