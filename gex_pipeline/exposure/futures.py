@@ -13,6 +13,7 @@ from gex_pipeline.market.events import Basis
 from gex_pipeline.market.futures import expiry_of, root_of
 from gex_pipeline.market.sessions import SECOND_NS
 
+NO_BASIS: Final = "no_basis"
 NOTE: Final = "level of the index + basis; dollars per +1% of the index"
 _LEVELS: Final = (
     "zero_gamma",
@@ -133,7 +134,7 @@ def moved(snapshot: Figures, symbol: str, basis: InForce) -> Figures:
     Without a basis every level is null, with the basis's reason, and what is listed by price is
     empty. `index_levels` are the index's own.
     """
-    shift, reason = basis.points, basis.reason or "no_basis"
+    shift, reason = basis.points, basis.reason or NO_BASIS
     answer = _exposure(snapshot, shift, reason)
     answer["spot"] = _level(snapshot.get("spot"), shift)
     if shift is None:

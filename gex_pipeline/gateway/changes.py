@@ -10,15 +10,18 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from gex_pipeline.errors import CodecError, ConventionError, UnavailableError
-from gex_pipeline.exposure.change import LOOK_BACKS, Changes, LookBack, changes, window_ns
+from gex_pipeline.exposure.change import LOOK_BACKS, Changes, LookBack, changes, shifted, window_ns
+from gex_pipeline.exposure.futures import NO_BASIS, InForce
 from gex_pipeline.exposure.moment import RING
 from gex_pipeline.exposure.snapshot import DEALER, UNIT
 from gex_pipeline.exposure.trace import Figures, Trace
 from gex_pipeline.gateway.age import Freshness, Market
-from gex_pipeline.gateway.answer import Mode, stamp
+from gex_pipeline.gateway.answer import FuturePrice, Mode, stamp
 from gex_pipeline.gateway.cache import STORE_ERRORS, store_away
+from gex_pipeline.gateway.futures import aged, basis_of
 from gex_pipeline.gateway.read import Gateway
 from gex_pipeline.hot.ring import FIELD, Entry, decode_entry, entry_id
+from gex_pipeline.market.futures import index_of
 
 SCOPES: Final = RING
 """Whose changes are kept."""
@@ -69,6 +72,12 @@ class MaxChangeAnswer(MaxChange, frozen=True, kw_only=True):
     replayed: bool = False
     """True, and the replay's id in `session`: not the market of now."""
     session: str | None = None
+    index: str | None = None
+    """Of a future or view: the index whose strikes these are, moved by the basis."""
+    basis: InForce | None = None
+    """Of a future or view: what they are moved by, its source and age."""
+    future_price: FuturePrice | None = None
+    """Of a future or view: its own price, beside spot, which is the index's moved."""
 
 
 class Moments:
@@ -100,6 +109,23 @@ class Moments:
         return made
 
 
+class Seen(msgspec.Struct, frozen=True, eq=False):
+    """A symbol's newest second as it is answered now."""
+
+    moments: Moments
+    """Of a future or view those of its index."""
+    fresh: Freshness
+    basis: InForce | None = None
+    """Of a future or view."""
+    beside: dict[str, Any] = {}
+    """What an answer about a future says besides."""
+
+    @property
+    def points(self) -> float | None:
+        """How far levels are moved; None: there is no basis to move them by."""
+        return self.basis.points if self.basis is not None else 0.0
+
+
 class Ring:
     """Reads rings; the newest second of each is kept with what it is compared to."""
 
@@ -118,6 +144,21 @@ class Ring:
             raise await gateway.nothing_yet(symbol)
         moments = await self._moments(gateway, name, *newest)
         return moments, gateway.fresh(symbol, moments.now.ts_ns)
+
+    async def seen(self, gateway: Gateway, symbol: str) -> Seen:
+        """Return the newest second of a symbol; of a future or view its index's, and the basis.
+
+        Raises:
+            NotFrontError: a contract that its root does not stand for.
+            UnavailableError: there is none, or none young enough, and why.
+        """
+        index = index_of(symbol)
+        moments, fresh = await self.moments(gateway, index or symbol)
+        if index is None:
+            return Seen(moments, fresh)
+        basis, price = await basis_of(gateway, symbol)
+        beside = {"index": index, "basis": basis, "future_price": price}
+        return Seen(moments, aged(fresh, basis), basis, beside)
 
     async def _moments(self, gateway: Gateway, name: str, entry: bytes, data: bytes) -> Moments:
         known = self._known.get(name)
@@ -146,11 +187,25 @@ async def max_change(gateway: Gateway, ring: Ring, symbol: str, scope: str) -> b
     """
     if scope not in SCOPES:
         raise ConventionError("Scope", scope, SCOPES)
-    moments, fresh = await ring.moments(gateway, symbol)
-    answer = _answer(symbol, scope, moments)
-    place = gateway.place
-    stamped = stamp(place.mode, fresh, place.session)
+    seen = await ring.seen(gateway, symbol)
+    answer = _answer(symbol, scope, seen.moments)
+    if seen.basis is not None:
+        answer = _moved(answer, seen.basis)
+    stamped = stamp(gateway.place.mode, seen.fresh, gateway.place.session) | seen.beside
     return _encoder.encode({**msgspec.structs.asdict(answer), **stamped})
+
+
+def _moved(answer: MaxChange, basis: InForce) -> MaxChange:
+    """Return an index's changes at the prices of its future."""
+    points, reason = basis.points, basis.reason or NO_BASIS
+    spot = None if answer.spot is None or points is None else answer.spot + points
+    reasons = answer.null_reasons if points is not None else {"spot": reason} | answer.null_reasons
+    return msgspec.structs.replace(
+        answer,
+        spot=spot,
+        changes=shifted(answer.changes, points, reason),
+        null_reasons=reasons,
+    )
 
 
 def _answer(symbol: str, scope: str, moments: Moments) -> MaxChange:

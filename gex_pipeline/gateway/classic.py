@@ -14,10 +14,12 @@ import numpy as np
 from gex_pipeline.errors import ConventionError
 from gex_pipeline.exposure.change import LookBack, priors, shifted, usable
 from gex_pipeline.exposure.convention import LOG_1_1
+from gex_pipeline.exposure.futures import NO_BASIS
 from gex_pipeline.exposure.trace import Trace
 from gex_pipeline.gateway.changes import Moments
 from gex_pipeline.market import sessions
 from gex_pipeline.market.arrays import Floats
+from gex_pipeline.market.futures import ROOT_OF_VIEW, index_of
 from gex_pipeline.market.symbology import kind_of, to_gexbot
 
 CATEGORIES: Final = {
@@ -121,11 +123,13 @@ def scope_of(category: str) -> str:
 
 
 def tickers(symbols: Sequence[str]) -> Tickers:
-    """Return which of our symbols have figures, by their kinds."""
-    of: dict[str, list[str]] = {"share": [], "index": [], "view": []}
-    for symbol in symbols:
-        of.get(kind_of(symbol), []).append(symbol)
-    return Tickers(stocks=tuple(of["share"]), indexes=tuple(of["index"]), futures=tuple(of["view"]))
+    """Return which symbols have figures where these are computed, by their kinds."""
+    kinds = {symbol: kind_of(symbol) for symbol in symbols}
+    return Tickers(
+        stocks=tuple(symbol for symbol, kind in kinds.items() if kind == "share"),
+        indexes=tuple(symbol for symbol, kind in kinds.items() if kind == "index"),
+        futures=tuple(view for view in ROOT_OF_VIEW if index_of(view) in symbols),
+    )
 
 
 def chart(subject: Subject, moments: Moments) -> Chart:
@@ -203,7 +207,7 @@ def _strikes(
 
 def _pairs(subject: Subject, moments: Moments) -> dict[str, Any]:
     """Return strike and change by volume, by the name of their look-back."""
-    found = shifted(moments.changes(subject.scope), subject.points, "no_basis")
+    found = shifted(moments.changes(subject.scope), subject.points, NO_BASIS)
     return {each.look_back: (each.volume.strike, _millions(each.volume.change)) for each in found}
 
 

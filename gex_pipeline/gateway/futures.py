@@ -7,6 +7,7 @@ import msgspec
 
 from gex_pipeline.errors import CodecError, NoIndexError, NotFrontError, NotServedError
 from gex_pipeline.exposure.futures import FutureBasis, InForce, in_force, moved
+from gex_pipeline.gateway.age import Freshness
 from gex_pipeline.gateway.answer import FuturePrice, Image, split_snapshot
 from gex_pipeline.market.codec import decode_json
 from gex_pipeline.market.events import Quote
@@ -84,8 +85,24 @@ async def future_snapshot(gateway: "Gateway", symbol: str, scope: str) -> "Snaps
         NotFrontError: a contract that its root does not stand for.
         ConventionError, UnavailableError: as Gateway.gex.
     """
+    snapshot = await gateway.gex(index_of(symbol) or "", scope)
+    basis, price = await basis_of(gateway, symbol)
+    return msgspec.structs.replace(
+        snapshot,
+        image=gateway.moves.image(symbol, scope, snapshot.image, basis),
+        fresh=aged(snapshot.fresh, basis),
+        beside={"basis": basis, "future_price": price},
+    )
+
+
+async def basis_of(gateway: "Gateway", symbol: str) -> tuple[InForce, FuturePrice | None]:
+    """Return the basis of a future or view at this moment, and the future's own price.
+
+    Raises:
+        NotFrontError: a contract that its root does not stand for.
+        UnavailableError: the hot store does not answer.
+    """
     root, index = root_of(symbol), index_of(symbol) or ""
-    snapshot = await gateway.gex(index, scope)
     entry = await gateway.listen(gateway.place.keys.basis(index))
     known = _decoded(entry.value).get(root)
     quote = await _newest_quote(gateway, root, known)
@@ -94,16 +111,15 @@ async def future_snapshot(gateway: "Gateway", symbol: str, scope: str) -> "Snaps
         root, known, now_ns, gateway.place.limits.basis_stale_after_s, _contract(root, quote)
     )
     check_front(symbol, basis.contract)
-    fresh = msgspec.structs.replace(
-        snapshot.fresh,
-        age_s=max(snapshot.fresh.age_s, basis.age_s or 0.0),
-        stale=snapshot.fresh.stale or basis.stale,
-    )
+    return basis, _price(quote, now_ns)
+
+
+def aged(fresh: Freshness, basis: InForce) -> Freshness:
+    """Return how fresh an index's figures are that were moved by a basis."""
     return msgspec.structs.replace(
-        snapshot,
-        image=gateway.moves.image(symbol, scope, snapshot.image, basis),
-        fresh=fresh,
-        beside={"basis": basis, "future_price": _price(quote, now_ns)},
+        fresh,
+        age_s=max(fresh.age_s, basis.age_s or 0.0),
+        stale=fresh.stale or basis.stale,
     )
 
 

@@ -16,7 +16,7 @@ from gex_pipeline.engine.aside import Aside
 from gex_pipeline.engine.pulse import Market as Clock
 from gex_pipeline.engine.pulse import Pulse
 from gex_pipeline.errors import HotStoreError
-from gex_pipeline.exposure.change import changes
+from gex_pipeline.exposure import change
 from gex_pipeline.exposure.fold import fold
 from gex_pipeline.exposure.intake import clean_chain
 from gex_pipeline.exposure.live import live_chain
@@ -177,7 +177,7 @@ def test_the_ring_goes_on_through_restarts(market: Market) -> None:
     for entry, row in zip(seconds, market.seconds()[:: len(PUBLISHED)], strict=True):
         assert entry.trace("all").totals("open_interest").net_gex == row.net_gex_oi
         assert entry.trace("all").totals("volume").net_gex == row.net_gex_volume
-    found = changes(seconds[-1].trace("all"), {"current": seconds[-2].trace("all")})[0]
+    found = change.changes(seconds[-1].trace("all"), {"current": seconds[-2].trace("all")})[0]
     assert found.open_interest.net_gex_change is not None
     assert found.open_interest.reason is None
 

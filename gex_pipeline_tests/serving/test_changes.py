@@ -114,7 +114,8 @@ def test_maxchange_of_what_is_not_there(client: Client) -> None:
         "/api/v1/gex/SPX/maxchange?session=never": (404, "never"),
         "/v2/SPX/classic/gamma": (400, "gex_full"),
         "/v2/AAPL/classic/zero": (404, "GEX_SYMBOLS"),
-        "/v2/ES_SPX/classic/zero": (404, "GEX_SYMBOLS"),
+        "/v2/NQ_NDX/classic/zero": (404, "Add NDX to GEX_SYMBOLS"),
+        "/v2/@ES/classic/zero": (400, "gexbot"),
         "/v2/SPY/classic/zero/majors": (503, "not published"),
         "/v2/1x1/classic/zero/maxchange": (400, "Expected"),
     }
@@ -243,11 +244,11 @@ def test_too_old(client: Client, store: redis.Redis) -> None:
 
 
 def test_tickers(client: Client) -> None:
-    """What has figures here, by kind; the future itself has none."""
+    """What has figures here, by kind; of the futures the views of an index that has."""
     assert client.get("/v2/tickers").json() == {
         "stocks": ["SPY"],
         "indexes": ["SPX"],
-        "futures": [],
+        "futures": ["ES_SPX", "MES_SPX"],
     }
 
 

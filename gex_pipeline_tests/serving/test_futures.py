@@ -10,10 +10,12 @@ from litestar.testing import TestClient
 
 from gex_pipeline.exposure.futures import FutureBasis
 from gex_pipeline.gateway.answer import GexAnswer
+from gex_pipeline.gateway.changes import MaxChangeAnswer
 from gex_pipeline.market.codec import encode_json
 from gex_pipeline.market.events import Quote
 from gex_pipeline.market.sessions import SECOND_NS
 from gex_pipeline_tests.gateway.market import KEYS, publish, set_clock
+from gex_pipeline_tests.hot.rings import fill_ring
 from gex_pipeline_tests.serving.waiting import next_turn, until
 from gex_pipeline_tests.synthetic import ASOF_NS
 
@@ -224,3 +226,63 @@ def test_a_new_basis_is_the_next_answer(client: Client, store: redis.Redis) -> N
     set_basis(store, basis=25.0)
     until(lambda: client.get("/api/v1/gex/ES_SPX").json()["spot"] == 6025.0)
     assert before["spot"] == 6021.5
+
+
+@pytest.mark.parametrize("asked", ["ES_SPX", "@MES"])
+def test_changes_at_the_future_s_prices(client: Client, store: redis.Redis, asked: str) -> None:
+    """Strikes and spots + 21.5 points, dollars and reasons as they are."""
+    fill_ring(store, KEYS.gexring("SPX"))
+    plain = client.get("/api/v1/gex/SPX/maxchange").json()
+    found = client.get(f"/api/v1/gex/{asked}/maxchange").json()
+
+    msgspec.convert(found, type=MaxChangeAnswer)
+    assert (found["index"], found["basis"]["points"]) == ("SPX", 21.5)
+    assert found["future_price"]["mid"] == 6021.5
+    assert (found["spot"], found["net_gex"]) == (6021.5, plain["net_gex"])
+    for moved, own in zip(found["changes"], plain["changes"], strict=True):
+        assert moved["spot"] == own["spot"] + 21.5
+        for weight in ("open_interest", "volume"):
+            strike, top = own[weight]["strike"], own[weight]["top"]
+            assert moved[weight] == own[weight] | {
+                "strike": strike + 21.5,
+                "top": [[at + 21.5, change] for at, change in top],
+            }
+
+
+def test_gexbot_s_shapes_at_the_future_s_prices(client: Client, store: redis.Redis) -> None:
+    """ES_SPX as gexbot names it: every price moved, no dollar."""
+    fill_ring(store, KEYS.gexring("SPX"))
+    paths = ("", "/majors", "/maxchange")
+    plain = {path: client.get(f"/v2/SPX/classic/zero{path}").json() for path in paths}
+    found = {path: client.get(f"/v2/ES_SPX/classic/zero{path}") for path in paths}
+
+    chart, majors, largest = (found[path].json() for path in paths)
+    assert {chart["ticker"], majors["ticker"], largest["ticker"]} == {"ES_SPX"}
+    for name in ("spot", "zero_gamma", "major_pos_vol", "major_pos_oi", "major_neg_oi"):
+        assert chart[name] == plain[""][name] + 21.5
+    for name in ("spot", "zero_gamma", "mpos_vol", "mneg_oi"):
+        assert majors[name] == plain["/majors"][name] + 21.5
+    assert chart["strikes"] == [[k + 21.5, *rest] for k, *rest in plain[""]["strikes"]]
+    assert chart["max_priors"] == [[k + 21.5, change] for k, change in plain[""]["max_priors"]]
+    assert largest["ten"] == [6021.5, 3.0]
+    assert chart["sum_gex_oi"] == plain[""]["sum_gex_oi"]
+    assert found[""].headers["x-gex-basis"] == "21.5"
+    assert found[""].headers["x-gex-basis-source"] == "live"
+
+
+def test_changes_without_a_basis(client: Client, store: redis.Redis) -> None:
+    """No strike, for the basis's reason; totals stay; nothing is listed by price."""
+    fill_ring(store, KEYS.gexring("SPX"))
+    store.delete(KEYS.basis("SPX"))
+    found = client.get("/api/v1/gex/ES_SPX/maxchange").json()
+    chart = client.get("/v2/ES_SPX/classic/zero")
+
+    ten = found["changes"][3]["open_interest"]
+    assert (ten["strike"], ten["change"], ten["top"]) == (None, None, [])
+    assert (ten["reason"], ten["net_gex_change"]) == ("never_measured", 57e6)
+    assert (found["spot"], found["null_reasons"]["spot"]) == (None, "never_measured")
+    assert (chart.json()["strikes"], chart.json()["spot"]) == ([], None)
+    assert chart.json()["max_priors"] == [[None, None]] * 6
+    assert chart.json()["sum_gex_oi"] == 87.0
+    assert chart.headers["x-gex-basis"] == "null"
+    assert chart.headers["x-gex-basis-reason"] == "never_measured"

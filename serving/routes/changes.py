@@ -11,8 +11,16 @@ from litestar.params import PathParameter, QueryParameter
 
 from gex_pipeline.errors import SessionError
 from gex_pipeline.gateway import classic
-from gex_pipeline.gateway.changes import SCOPES, MaxChangeAnswer, Moments, Ring, max_change
+from gex_pipeline.gateway.changes import (
+    SCOPES,
+    MaxChangeAnswer,
+    Moments,
+    Ring,
+    Seen,
+    max_change,
+)
 from gex_pipeline.gateway.past import Past
+from gex_pipeline.gateway.read import Gateway
 from gex_pipeline.market.instants import instant_ns
 from serving.asked import Session, asked
 from serving.auth import READ, gateway_of
@@ -35,7 +43,9 @@ ChangeScope = Annotated[
 ]
 Ticker = Annotated[
     str,
-    PathParameter(description="gexbot's name of a symbol: SPX, SPY.", max_length=32, min_length=1),
+    PathParameter(
+        description="gexbot's name of a symbol: SPX, SPY, ES_SPX.", max_length=32, min_length=1
+    ),
 ]
 Category = Annotated[
     str,
@@ -59,7 +69,7 @@ async def maxchange(
         name = gateway_of(request).symbol(symbol)
         return _bytes(await past.changes(name, gex_scope, instant_ns(t)), _NO_STORE)
     gateway = await asked(request, replay)
-    found = await max_change(gateway, _ring(request), gateway.symbol(symbol), gex_scope)
+    found = await max_change(gateway, _ring(request), gateway.subject(symbol), gex_scope)
     return _bytes(found, _NO_STORE)
 
 
@@ -114,21 +124,28 @@ async def _shape(
     """Return a shape of a ticker and category; what it has no room for comes as headers."""
     gateway = await asked(request, replay)
     ticker, category = asked_for
-    scope = classic.scope_of(category)
-    subject = classic.Subject(gateway.symbol(ticker), scope)
-    moments, fresh = await _ring(request).moments(gateway, subject.symbol)
-    headers = {
-        **_NO_STORE,
-        "X-Gex-Mode": gateway.place.mode,
-        "X-Gex-Market": fresh.market,
-        "X-Gex-Age": f"{fresh.age_s:.3f}",
-        "X-Gex-Stale": str(fresh.stale).lower(),
-        "X-Gex-Convention": moments.now.convention,
-    }
-    if gateway.place.session:
-        headers["X-Gex-Session"] = gateway.place.session
+    scope, symbol = classic.scope_of(category), gateway.subject(ticker)
+    seen = await _ring(request).seen(gateway, symbol)
+    subject, moments = classic.Subject(symbol, scope, seen.points), seen.moments
     body = moments.once((make, subject), lambda: msgspec.json.encode(make(subject, moments)))
-    return _bytes(body, headers)
+    return _bytes(body, _headers(gateway, seen))
+
+
+def _headers(gateway: Gateway, seen: Seen) -> dict[str, str]:
+    """Return what gexbot's bodies have no room for."""
+    told = {
+        "Mode": gateway.place.mode,
+        "Market": seen.fresh.market,
+        "Age": f"{seen.fresh.age_s:.3f}",
+        "Stale": str(seen.fresh.stale).lower(),
+        "Convention": seen.moments.now.convention,
+        "Session": gateway.place.session,
+    }
+    if seen.basis is not None:
+        told["Basis"] = "null" if seen.basis.points is None else f"{seen.basis.points:g}"
+        told["Basis-Source"] = seen.basis.source or ""
+        told["Basis-Reason"] = seen.basis.reason or ""
+    return _NO_STORE | {f"X-Gex-{name}": value for name, value in told.items() if value}
 
 
 def _ring(request: AnyRequest) -> Ring:
