@@ -291,6 +291,13 @@ class SymbolError(InputError):
         super().__init__(f"{text!r} is not a symbol. Expected {expected}.")
 
 
+class SwitchedOffError(InputError):
+    """Something that a setting switches on, and it is off."""
+
+    def __init__(self, what: str, setting: str) -> None:
+        super().__init__(f"{what} is switched off. Set {setting} and start serving again.")
+
+
 class NotServedError(InputError):
     """The symbol is one, but no figures of it are computed here."""
 

@@ -139,6 +139,7 @@ def _place(settings: Settings) -> Place:
             settings.gex_unavailable_after_s,
             settings.gex_basis_stale_after_s,
         ),
+        oi_estimate=settings.gex_oi_estimate,
     )
 
 

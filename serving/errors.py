@@ -18,6 +18,7 @@ from gex_pipeline.errors import (
     NoSessionError,
     NotServedError,
     SessionOverError,
+    SwitchedOffError,
     UnavailableError,
 )
 
@@ -28,6 +29,7 @@ _STATUS: Final[tuple[tuple[type[GexError], HTTPStatus, str], ...]] = (
     (NoSessionError, HTTPStatus.NOT_FOUND, "no_session"),
     (SessionOverError, HTTPStatus.CONFLICT, "session_over"),
     (NotServedError, HTTPStatus.NOT_FOUND, "not_served"),
+    (SwitchedOffError, HTTPStatus.NOT_FOUND, "switched_off"),
     (NoDataError, HTTPStatus.NOT_FOUND, "no_data"),
     (ConventionError, HTTPStatus.BAD_REQUEST, "unknown_name"),
     (KeyFileError, HTTPStatus.SERVICE_UNAVAILABLE, "key_file"),

@@ -7,11 +7,13 @@ question, and asks in a thread.
 import msgspec
 
 from gex_pipeline.errors import CodecError, UnavailableError
+from gex_pipeline.exposure.estimate import estimated, signed
 from gex_pipeline.exposure.live import Image as Chain
 from gex_pipeline.exposure.live import live_chain
 from gex_pipeline.exposure.moment import figures
 from gex_pipeline.exposure.surface import Asked, chain_surface
 from gex_pipeline.gateway.answer import Image, split_snapshot
+from gex_pipeline.gateway.estimates import with_estimate
 from gex_pipeline.gateway.surfaces import with_surface
 from gex_pipeline.hot.chains import decode_image
 
@@ -33,6 +35,21 @@ def fold_surface(data: bytes, asked: Asked) -> Image:
         ConventionError, UnavailableError: as `fold_scope`.
     """
     return surface_of(read_chain(data), asked)
+
+
+def fold_estimate(data: bytes, scope: str) -> Image:
+    """Return the figures weighted by the estimate of open interest, the plain ones beside.
+
+    Raises:
+        ConventionError, UnavailableError: as `fold_scope`.
+    """
+    chain = read_chain(data)
+    final = is_final(chain)
+    ours, plain = (
+        figures(each, (scope,), final=final)[scope] for each in (estimated(chain), chain)
+    )
+    header = split_snapshot(msgspec.json.encode(plain))
+    return with_estimate(header, ours, plain, signed(chain, scope))
 
 
 def read_chain(data: bytes) -> Chain:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gex_pipeline.gateway.read import Gateway, Snapshot
 
 _QUOTE_EVERY_S: Final = 1.0
+_MOST_KEPT: Final = 64
 _board = msgspec.json.Decoder(dict[str, FutureBasis])
 
 
@@ -47,6 +48,9 @@ class Moves:
             return known.image
         figures = moved(msgspec.json.decode(index.value), symbol, basis)
         image = split_snapshot(msgspec.json.encode(figures))
+        self._images.pop((symbol, scope), None)
+        while len(self._images) >= _MOST_KEPT:  # any date is a scope
+            self._images.pop(next(iter(self._images)))
         self._images[symbol, scope] = _Move(index.value, by, image)
         return image
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 import redis.asyncio
 
-from gex_pipeline.errors import NotServedError, UnavailableError
+from gex_pipeline.errors import NotServedError, SwitchedOffError, UnavailableError
 from gex_pipeline.exposure.convention import GEXC_1
 from gex_pipeline.exposure.scopes import check_scope
 from gex_pipeline.exposure.surface import Asked
@@ -41,6 +41,8 @@ class Place(msgspec.Struct, frozen=True):
     limits: Limits
     session: str = ""
     """Of a replay its id."""
+    oi_estimate: bool = False
+    """Whether the estimate of open interest is answered."""
 
     @property
     def keys(self) -> Keys:
@@ -225,6 +227,18 @@ class Gateway:
         """
         check_scope(asked.scope)
         return await self.folded(symbol, asked, lambda it, data: it.fold_surface(data, asked))
+
+    async def estimate(self, symbol: str, scope: str) -> Snapshot:
+        """Return the newest figures weighted by the estimate of open interest.
+
+        Raises:
+            SwitchedOffError: it is not switched on.
+            ConventionError, UnavailableError: as `gex`.
+        """
+        if not self.place.oi_estimate:
+            raise SwitchedOffError("The estimate of open interest", "GEX_OI_ESTIMATE=1")
+        asked = ("estimate", check_scope(scope))
+        return await self.folded(symbol, asked, lambda it, data: it.fold_estimate(data, scope))
 
     async def folded(self, symbol: str, asked: Hashable, fold: Fold) -> Snapshot:
         """Return what the stored chain folds to; `asked` names it.

@@ -1,4 +1,4 @@
-"""What is folded on request alone: the surface of a symbol, now or as of a moment."""
+"""What is folded on request alone: the surface of a symbol, and figures by an estimate."""
 
 from typing import Annotated, Any, Final
 
@@ -8,6 +8,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
 
 from gex_pipeline.errors import SessionError
+from gex_pipeline.gateway.estimates import EstimateAnswer
 from gex_pipeline.gateway.past import Past
 from gex_pipeline.gateway.surfaces import SPAN, Kind, Roots, SurfaceAnswer, Weights, ask_surface
 from gex_pipeline.market.instants import instant_ns
@@ -17,6 +18,7 @@ from serving.routes.gex import Scope, Symbol
 from serving.routes.past import Moment
 
 _SURFACE: Final = {200: ResponseSpec(data_container=SurfaceAnswer, description="The matrices")}
+_ESTIMATE: Final = {200: ResponseSpec(data_container=EstimateAnswer, description="The figures")}
 _HEADERS: Final = {"Cache-Control": "no-store"}
 
 AnyRequest = Request[Any, Any, Any]
@@ -56,9 +58,20 @@ async def surface(  # noqa: PLR0913 # a parameter per choice of the caller
     return _json((await gateway.surface(gateway.symbol(symbol), wanted)).encode())
 
 
+@get("/estimate", responses=_ESTIMATE, summary="By an estimate of open interest")
+async def estimate(
+    request: AnyRequest, symbol: Symbol, gex_scope: Scope = "all", replay: Session = ""
+) -> Response[bytes]:
+    """Return figures by the open's interest and the day's trades, a naive estimate; opt-in."""
+    gateway = await asked(request, replay)
+    return _json((await gateway.estimate(gateway.symbol(symbol), gex_scope)).encode())
+
+
 def folded_routes() -> Router:
     """Return the routes of what is folded on request."""
-    return Router("/api/v1/gex/{symbol:str}", route_handlers=[surface], opt=READ, tags=["exposure"])
+    return Router(
+        "/api/v1/gex/{symbol:str}", route_handlers=[surface, estimate], opt=READ, tags=["exposure"]
+    )
 
 
 def _json(data: bytes) -> Response[bytes]:
