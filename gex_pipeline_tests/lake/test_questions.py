@@ -56,16 +56,17 @@ def ledger(table: str, outcome: str, events: int) -> Row:
 
 
 def compared() -> list[Row]:
-    """Return buckets of two moments: of the last one sums, parts and what has settled."""
+    """Return buckets of three moments: at 15:30 sums, parts and what has settled."""
     zero_dte = {"gamma_error_median": 1.0, "zero_oi_share": 0.75}
     zero_dte |= {"net_gex": 2e9, "vendor_net_gex": 1e9}
     told: tuple[tuple[str, bool, str, str, Row], ...] = (
-        ("15:30", False, "0dte", "all", {"gamma_error_median": 0.5}),
-        ("16:15", True, "all", "all", zero_dte),
-        ("16:15", True, "1-7", "all", {}),
-        ("16:15", True, "0dte", "all", zero_dte),
-        ("16:15", True, "0dte", "10%+", zero_dte),
-        ("16:15", True, "expired", "all", {"zero_oi_share": 1.0}),
+        ("15:00", False, "0dte", "all", {"gamma_error_median": 0.5}),
+        ("15:30", False, "all", "all", zero_dte),
+        ("15:30", False, "1-7", "all", {}),
+        ("15:30", False, "0dte", "all", zero_dte),
+        ("15:30", False, "0dte", "10%+", zero_dte),
+        ("15:30", False, "expired", "all", {"zero_oi_share": 1.0}),
+        ("16:15", True, "1-7", "all", {"gamma_error_median": 0.1}),
     )
     return [
         {"ts_recv_ns": day_ns(FRIDAY, clock), "last": last, "dte": dte, "moneyness": far, **figures}
