@@ -41,7 +41,9 @@ def worst_buckets(moments: Sequence[ComparedMoment], count: int = WORST) -> str:
     for moment, bucket in cells:
         first.setdefault((moment.symbol, bucket.dte, bucket.moneyness), (moment, bucket))
     lines = [_HEADS, ("---",) * len(_HEADS), *map(_cells, list(first.values())[:count])]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    simulated = any(moment.mode == "simulated" for moment in moments)
+    head = ["**SIMULATED**", ""] if simulated else []
+    return "\n".join([*head, *(f"| {' | '.join(line)} |" for line in lines)])
 
 
 def other_totals(moments: Sequence[ComparedMoment]) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from math import isnan
 from typing import TYPE_CHECKING, Final
 
 from gex_pipeline.archive.compare import ComparedMoment
@@ -15,8 +16,8 @@ if TYPE_CHECKING:  # it takes a second to load, and only who draws has to wait
 
 _INCHES: Final = (8.0, 6.2)
 _DPI: Final = 100
-_COLOURS: Final = 64
-"""Of the palette: lines and letters need no more, and the file is a third."""
+_COLOURS: Final = 256
+"""Of the palette: the same to the eye, in a third of the bytes."""
 _CARD: Final = "#f6f6f3"
 _INK: Final = "#30343b"
 _GRID: Final = "#d4d4ce"
@@ -54,6 +55,8 @@ def draw(moments: Sequence[ComparedMoment]) -> bytes:
 def _draw_errors(axes: "Axes", hours: list[float], moments: Sequence[ComparedMoment]) -> None:
     for dte, colour in zip(DTE, _LINES, strict=True):
         errors = [_figure(_bucket(moment, dte), "gamma_error_median") for moment in moments]
+        if all(map(isnan, errors)):
+            continue
         shown = [error * _PERCENT for error in errors]
         axes.plot(hours, shown, color=colour, marker="o", markersize=3.5, label=dte)
     _dress(axes, "median |vendor / ours − 1|, %", "Gamma, by days to expiry")
@@ -66,6 +69,8 @@ def _draw_exposure(axes: "Axes", hours: list[float], moments: Sequence[ComparedM
         ("vendor_net_gex", {"color": _VENDORS, "linestyle": "--"}, "the vendor's"),
     ):
         sums = [_figure(_bucket(moment, ALL), name) / _BILLION for moment in moments]
+        if all(map(isnan, sums)):
+            continue
         axes.plot(hours, sums, marker="o", markersize=3.5, label=label, **style)
     axes.axhline(0, color=_INK, linewidth=0.8)
     _dress(axes, "$ billion per 1%", "Net GEX by open interest, all expiries")
@@ -77,7 +82,8 @@ def _dress(axes: "Axes", unit: str, title: str) -> None:
     axes.set_ylabel(unit, fontsize=9, color=_INK)
     axes.tick_params(colors=_INK, labelsize=9)
     axes.grid(visible=True, color=_GRID, linewidth=0.7)
-    axes.legend(fontsize=9, frameon=False, labelcolor=_INK, ncols=4)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=9, frameon=False, labelcolor=_INK, ncols=4)
     for side, spine in axes.spines.items():
         spine.set_visible(side in ("left", "bottom"))
         spine.set_color(_INK)

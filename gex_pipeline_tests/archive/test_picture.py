@@ -17,6 +17,7 @@ from gex_pipeline_tests.synthetic import ASOF_NS, synthetic_chain
 
 RED = (185, 28, 28)
 ORANGE = (194, 65, 12)
+BLUE = (29, 78, 216)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,7 @@ def test_simulated_data_say_so(moments: list[ComparedMoment]) -> None:
 
 
 def test_what_there_is_none_of_is_not_drawn(moments: list[ComparedMoment]) -> None:
-    """One moment, a vendor without gamma: a picture all the same, without the vendor's line."""
+    """One moment, a vendor without gamma: a picture all the same, ours alone on it."""
     nothing = dict.fromkeys(
         ("vendor_net_gex", "gamma_error_median", "difference", "difference_to_gross")
     )
@@ -87,4 +88,7 @@ def test_what_there_is_none_of_is_not_drawn(moments: list[ComparedMoment]) -> No
 
     png = draw([msgspec.structs.replace(moments[0], buckets=tuple(bare))])
 
-    assert opened(png).size == (800, 620)
+    image = opened(png)
+    assert image.size == (800, 620)
+    assert near(image, BLUE) > 10
+    assert near(image, ORANGE) == 0
