@@ -19,10 +19,10 @@ from litestar.openapi.spec import Components, SecurityScheme
 from gex_pipeline import __version__
 from gex_pipeline.errors import GexError
 from gex_pipeline.gateway.age import Limits
-from gex_pipeline.gateway.changes import Ring
 from gex_pipeline.gateway.connection import connect_gateway, hot_url
 from gex_pipeline.gateway.past import Past
 from gex_pipeline.gateway.read import Gateway, Place
+from gex_pipeline.gateway.ring import Ring
 from gex_pipeline.gateway.sessions import Sessions
 from gex_pipeline.market.symbology import to_canonical
 from gex_pipeline.settings import Settings, load, origin_of

@@ -16,7 +16,7 @@ from gex_pipeline.exposure.change import LookBack, priors, shifted, usable
 from gex_pipeline.exposure.convention import LOG_1_1
 from gex_pipeline.exposure.futures import NO_BASIS
 from gex_pipeline.exposure.trace import Trace
-from gex_pipeline.gateway.changes import Moments
+from gex_pipeline.gateway.ring import Moments
 from gex_pipeline.market import sessions
 from gex_pipeline.market.arrays import Floats
 from gex_pipeline.market.futures import ROOT_OF_VIEW, index_of

@@ -11,8 +11,9 @@ import pytest
 import redis
 
 from gex_pipeline.errors import ConventionError, UnavailableError
-from gex_pipeline.gateway.changes import MaxChangeAnswer, Ring, max_change
+from gex_pipeline.gateway.changes import MaxChangeAnswer, max_change
 from gex_pipeline.gateway.read import Gateway
+from gex_pipeline.gateway.ring import Ring
 from gex_pipeline.hot.connect import connect
 from gex_pipeline.hot.embedded import EmbeddedServer
 from gex_pipeline.hot.ring import FIELD, entry_id

@@ -11,16 +11,10 @@ from litestar.params import PathParameter, QueryParameter
 
 from gex_pipeline.errors import SessionError
 from gex_pipeline.gateway import classic
-from gex_pipeline.gateway.changes import (
-    SCOPES,
-    MaxChangeAnswer,
-    Moments,
-    Ring,
-    Seen,
-    max_change,
-)
+from gex_pipeline.gateway.changes import SCOPES, MaxChangeAnswer, max_change
 from gex_pipeline.gateway.past import Past
 from gex_pipeline.gateway.read import Gateway
+from gex_pipeline.gateway.ring import Moments, Ring, Seen
 from gex_pipeline.market.instants import instant_ns
 from serving.asked import Session, asked
 from serving.auth import READ, gateway_of
