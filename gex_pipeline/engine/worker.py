@@ -53,6 +53,9 @@ class Worker:
         self._seconds: deque[tuple[str, Second]] = deque()
         self._previews: dict[str, Image] = {}
         self._chain_due_s: dict[str, float] = {}
+        self._unstored: dict[str, Image] = {}
+        """The newest chains that came too soon after another one: a market that stands still then
+        has them stored."""
 
     def put_second(self, tape: str, second: Second, stop: threading.Event) -> None:
         """Queue a complete second of a tape; waits while the queue is full."""
@@ -79,6 +82,8 @@ class Worker:
             work = self._next()
             if work is None:
                 self._publisher.flush()
+                for image in list(self._unstored.values()):
+                    self._store_chain(image)
             else:
                 work()
 
@@ -127,7 +132,9 @@ class Worker:
     def _store_chain(self, image: Image) -> None:
         now_s = time.monotonic()
         if now_s < self._chain_due_s.get(image.symbol, 0.0):
+            self._unstored[image.symbol] = image
             return
+        self._unstored.pop(image.symbol, None)
         every_s = CHAIN_EVERY_SLOWED_S if self._pace.slowed else CHAIN_EVERY_S
         self._chain_due_s[image.symbol] = now_s + every_s * 0.9
         self._publisher.chain(image)

@@ -62,6 +62,21 @@ def test_figures_of_a_replay(client: TestClient[Litestar], part: str) -> None:
     assert 0 <= STANDS_NS - told["ts_event_ns"] < S
 
 
+def test_what_is_folded_of_a_replay(client: TestClient[Litestar]) -> None:
+    """Scopes that are not published and the surface, out of the replay's own chain."""
+
+    def folded(path: str = "", **asked: str) -> Any:
+        answer = client.get(f"/api/v1/gex/SPX{path}", params={"session": "api", **asked})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    wait_until(lambda: STANDS_NS - folded(scope="front0")["ts_event_ns"] < 2 * S)
+    for told in (folded(scope="front0"), folded("/surface", scope="full90")):
+        assert (told["replayed"], told["session"], told["mode"]) == (True, "api", "simulated")
+        assert (told["market"], told["stale"]) == ("open", False)
+    assert client.get("/api/v1/gex/SPX?scope=front0").status_code == 503
+
+
 def test_changes_of_a_replay(client: TestClient[Litestar]) -> None:
     """Its own ring: half a minute of it has a second before and no minute."""
     told = client.get("/api/v1/gex/SPX/maxchange", params={"session": "api"}).json()
