@@ -309,6 +309,13 @@ class NotServedError(InputError):
         )
 
 
+class OfIndexError(InputError):
+    """Something that is answered of an index and not at the prices of its futures."""
+
+    def __init__(self, what: str, symbol: str, index: str) -> None:
+        super().__init__(f"The {what} of {symbol} is that of {index}. Ask for {index}.")
+
+
 class NoIndexError(NotServedError):
     """A future or view that no index with options stands a few points from."""
 

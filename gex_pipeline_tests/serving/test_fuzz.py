@@ -13,6 +13,7 @@ PATHS = (
     "/api/v1/gex/SPX?scope={}",
     "/api/v1/gex/SPX/profile?scope={}&scope=all",
     "/api/v1/gex/SPX/surface?scope={0}&span={0}&t={0}",
+    "/api/v1/gex/{0}/estimate?scope={0}",
     "/api/v1/gex/{}/maxchange",
     "/api/v1/gex/SPX/maxchange?scope={}&t=",
     "/api/v1/gex/SPX/maxchange?t={}",

@@ -113,6 +113,14 @@ def test_what_is_no_surface_is_told(client: Client, query: str, said: str) -> No
     assert (found.status_code, said in found.json()["detail"]) == (400, True), found.text
 
 
+@pytest.mark.parametrize("query", ["", f"?t={DAY}T10:30"])
+def test_a_future_has_no_surface_of_its_own(client: Client, query: str) -> None:
+    """400, and whose to ask for."""
+    found = client.get(f"/api/v1/gex/@ES/surface{query}")
+
+    assert (found.status_code, "Ask for SPX" in found.json()["detail"]) == (400, True)
+
+
 def test_without_a_chain_there_is_none(client: Client) -> None:
     """503 with the reason."""
     found = client.get(PATH)

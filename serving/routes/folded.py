@@ -7,10 +7,12 @@ from litestar.enums import MediaType
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
 
-from gex_pipeline.errors import SessionError
+from gex_pipeline.errors import OfIndexError, SessionError
 from gex_pipeline.gateway.estimates import EstimateAnswer
 from gex_pipeline.gateway.past import Past
+from gex_pipeline.gateway.read import Gateway
 from gex_pipeline.gateway.surfaces import SPAN, Kind, Roots, SurfaceAnswer, Weights, ask_surface
+from gex_pipeline.market.futures import index_of
 from gex_pipeline.market.instants import instant_ns
 from serving.asked import Session, asked
 from serving.auth import READ, gateway_of
@@ -53,9 +55,10 @@ async def surface(  # noqa: PLR0913 # a parameter per choice of the caller
         raise SessionError("A replay does not answer for another moment.", "Leave out t, or seek.")
     if t:
         past: Past = request.app.state.past
-        return _json(await past.surface(gateway_of(request).symbol(symbol), wanted, instant_ns(t)))
+        name = _own(gateway_of(request), symbol, "surface")
+        return _json(await past.surface(name, wanted, instant_ns(t)))
     gateway = await asked(request, replay)
-    return _json((await gateway.surface(gateway.symbol(symbol), wanted)).encode())
+    return _json((await gateway.surface(_own(gateway, symbol, "surface"), wanted)).encode())
 
 
 @get("/estimate", responses=_ESTIMATE, summary="By an estimate of open interest")
@@ -64,7 +67,7 @@ async def estimate(
 ) -> Response[bytes]:
     """Return figures by the open's interest and the day's trades, a naive estimate; opt-in."""
     gateway = await asked(request, replay)
-    return _json((await gateway.estimate(gateway.symbol(symbol), gex_scope)).encode())
+    return _json((await gateway.estimate(_own(gateway, symbol, "estimate"), gex_scope)).encode())
 
 
 def folded_routes() -> Router:
@@ -72,6 +75,15 @@ def folded_routes() -> Router:
     return Router(
         "/api/v1/gex/{symbol:str}", route_handlers=[surface, estimate], opt=READ, tags=["exposure"]
     )
+
+
+def _own(gateway: Gateway, text: str, what: str) -> str:
+    """Return a symbol that has a chain of its own, which a future has not."""
+    symbol = gateway.subject(text)
+    index = index_of(symbol)
+    if index is not None:
+        raise OfIndexError(what, symbol, index)
+    return symbol
 
 
 def _json(data: bytes) -> Response[bytes]:
