@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from gex_pipeline.errors import CodecError, NoIndexError, NotFrontError, NotServedError
-from gex_pipeline.exposure.futures import FutureBasis, InForce, in_force, moved
+from gex_pipeline.exposure.futures import FutureBasis, InForce, in_force, moved, of_row
 from gex_pipeline.gateway.age import Freshness
 from gex_pipeline.gateway.answer import FuturePrice, Image, split_snapshot
 from gex_pipeline.market.codec import decode_json
-from gex_pipeline.market.events import Quote
+from gex_pipeline.market.events import Basis, Quote
 from gex_pipeline.market.futures import (
     ROOT_OF_VIEW,
     TWIN_OF,
@@ -118,6 +118,35 @@ async def basis_of(gateway: "Gateway", symbol: str) -> tuple[InForce, FuturePric
     return basis, _price(quote, now_ns)
 
 
+class Then(msgspec.Struct, frozen=True):
+    """Figures of a future or view as of a moment."""
+
+    image: Image
+    basis: InForce
+    price: FuturePrice | None
+
+
+def moved_then(
+    data: bytes, symbol: str, row: Basis | None, then_ns: int, stale_after_s: float
+) -> Then:
+    """Return an index's snapshot as of a moment moved; `row` is what was recorded of its second.
+
+    Raises:
+        NotFrontError: a contract that its root did not stand for.
+    """
+    root, known = root_of(symbol), of_row(row) if row else None
+    basis = in_force(root, known, then_ns, stale_after_s, None)
+    if known is None:
+        basis = msgspec.structs.replace(basis, reason="not_recorded")
+    check_front(symbol, basis.contract)
+    price = None
+    if known is not None and known.mid is not None:
+        age_s = round((then_ns - known.ts_ns) / SECOND_NS, 3)
+        price = FuturePrice(mid=known.mid, age_s=age_s, quoted=known.quoted or root)
+    figures = moved(msgspec.json.decode(data), symbol, basis)
+    return Then(split_snapshot(msgspec.json.encode(figures)), basis, price)
+
+
 def aged(fresh: Freshness, basis: InForce) -> Freshness:
     """Return how fresh an index's figures are that were moved by a basis."""
     return msgspec.structs.replace(
@@ -133,7 +162,7 @@ def check_front(symbol: str, front: str | None) -> None:
     Raises:
         NotFrontError: it is not.
     """
-    if symbol not in ROOT_OF_VIEW and month_of(symbol) and symbol != front:
+    if month_of(symbol) and symbol != front:
         raise NotFrontError(symbol, root_of(symbol), front)
 
 

@@ -17,9 +17,10 @@ import polars as pl
 
 from gex_pipeline.errors import ConventionError, NoLakeError, NotRecordedError, TooMuchError
 from gex_pipeline.lake.frames import DamagedFileWarning, Lake
+from gex_pipeline.market.futures import index_of, month_of, root_of
 from gex_pipeline.market.sessions import SECOND_NS, session_date
 from gex_pipeline.market.symbology import calendar_of
-from gex_pipeline.market.tables import GEX, GEX_1M
+from gex_pipeline.market.tables import BASIS, GEX, GEX_1M
 
 MOST_ROWS: Final = 50_000
 FIELDS: Final = tuple(
@@ -28,6 +29,23 @@ FIELDS: Final = tuple(
     if column.name not in ("source", "tape", "epoch", "seq", "source_seq", "symbol", "ts_recv_ns")
 )
 """What can be asked for; the time of each row comes by itself."""
+LEVELS: Final = (
+    "spot",
+    *(
+        f"{name}_{weight}"
+        for name in (
+            "zero_gamma",
+            "call_wall",
+            "put_wall",
+            "abs_gamma_strike",
+            "max_net_strike",
+            "min_net_strike",
+        )
+        for weight in ("oi", "volume")
+    ),
+    "max_pain",
+)
+"""Of a future these are its index's + basis."""
 _GAP_COLUMNS: Final = (
     "tape",
     "session_date",
@@ -79,7 +97,7 @@ class Gaps(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def history(root: Path, asked: Asked) -> History:
-    """Return the last row of each interval that has one.
+    """Return the last row of each interval that has one; of a future those of its index, moved.
 
     Raises:
         ConventionError: a field that the table does not have.
@@ -90,7 +108,12 @@ def history(root: Path, asked: Asked) -> History:
         if name not in FIELDS:
             raise ConventionError("Field", name, FIELDS)
     with damage() as damaged:
-        rows = _rows(_lake(root, asked.symbol), asked)
+        index, lake = index_of(asked.symbol), _lake(root, asked.symbol)
+        if index is None:
+            rows = _rows(lake, asked)
+        else:
+            of_index = _rows(lake, msgspec.structs.replace(asked, symbol=index))
+            rows = _moved(lake, of_index, asked)
     return History(
         symbol=asked.symbol,
         scope=asked.scope,
@@ -135,6 +158,23 @@ def _rows(lake: Lake, asked: Asked) -> pl.DataFrame:
         found.append(_bounded(_of(lake, GEX.name, (first, last), asked)))
     rows = pl.concat(found).lazy().sort("ts_recv_ns").select("ts_recv_ns", *asked.fields)
     return _bounded(rows)
+
+
+def _moved(lake: Lake, rows: pl.DataFrame, asked: Asked) -> pl.DataFrame:
+    """Return an index's rows in the points of its future; without a basis of a second, null."""
+    first, last = (session_date(ns, "cme") for ns in (asked.start_ns, asked.end_ns))
+    conditions = [pl.col("ts_recv_ns").is_between(asked.start_ns, asked.end_ns)]
+    if month_of(asked.symbol):
+        conditions.append(pl.col("contract") == asked.symbol)
+    basis = (
+        lake.scan(BASIS.name, start=first, end=last, symbols=[root_of(asked.symbol)])
+        .filter(*conditions)
+        .select("ts_recv_ns", pl.col("basis").alias("_basis"))
+        .unique("ts_recv_ns", keep="last")
+    )
+    levels = [name for name in asked.fields if name in LEVELS]
+    joined = rows.lazy().join(basis, on="ts_recv_ns", how="left", maintain_order="left")
+    return joined.with_columns(pl.col(levels) + pl.col("_basis")).drop("_basis").collect()
 
 
 def _of(

@@ -18,7 +18,9 @@ from gex_pipeline.exposure.scopes import check_scope
 from gex_pipeline.exposure.surface import Asked
 from gex_pipeline.gateway.age import Limits, freshness
 from gex_pipeline.gateway.answer import PARTS, Part, encode_answer, split_snapshot, stamp
+from gex_pipeline.gateway.futures import aged, moved_then
 from gex_pipeline.lake.paths import LakePaths
+from gex_pipeline.market.futures import index_of, root_of
 
 WORKERS: Final = 2
 MOST_WAITING: Final = 16
@@ -26,6 +28,7 @@ MOST_WAITING: Final = 16
 _ASOF: Final = "gex_pipeline.gateway.asof"
 _FOLDING: Final = "gex_pipeline.gateway.folding"
 _CHANGED: Final = "gex_pipeline.gateway.changed"
+_BASIS: Final = "gex_pipeline.lake.basis"
 _HISTORY: Final = "gex_pipeline.gateway.history"
 
 
@@ -99,10 +102,19 @@ class Past:
         self._workers.shutdown(wait=False, cancel_futures=True)
 
     def _at(self, symbol: str, scope: str, ts_ns: int, part: Part) -> bytes:
-        snapshot = import_module(_ASOF).figures_at(LakePaths(self._root), symbol, scope, ts_ns)
-        fresh = freshness(symbol, snapshot.ts_recv_ns, ts_ns, self._limits)
-        stamped = stamp(snapshot.mode, fresh)
-        return encode_answer(split_snapshot(msgspec.json.encode(snapshot)), part, stamped)
+        index = index_of(symbol)
+        paths = LakePaths(self._root)
+        snapshot = import_module(_ASOF).figures_at(paths, index or symbol, scope, ts_ns)
+        fresh = freshness(index or symbol, snapshot.ts_recv_ns, ts_ns, self._limits)
+        data = msgspec.json.encode(snapshot)
+        if index is None:
+            return encode_answer(split_snapshot(data), part, stamp(snapshot.mode, fresh))
+        rows = import_module(_BASIS).newest_rows(paths, ts_ns, 1, root_of(symbol))
+        kept = rows[-1] if rows and rows[-1].ts_recv_ns >= snapshot.ts_event_ns else None
+        then = moved_then(data, symbol, kept, ts_ns, self._limits.basis_stale_after_s)
+        beside = {"basis": then.basis, "future_price": then.price}
+        stamped = stamp(snapshot.mode, aged(fresh, then.basis)) | beside
+        return encode_answer(then.image, part, stamped)
 
     def _changes(self, symbol: str, scope: str, ts_ns: int) -> bytes:
         found = import_module(_CHANGED).changed(self._root, symbol, scope, ts_ns)

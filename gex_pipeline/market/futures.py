@@ -43,8 +43,9 @@ def root_of(symbol: str) -> str:
 
 
 def month_of(symbol: str) -> str:
-    """Return the month code of a futures contract: Z26 of /ESZ26; "" of a root."""
-    return "" if symbol[1:] in FUTURES else symbol[-3:]
+    """Return the month code of a futures contract: Z26 of /ESZ26; "" of all else."""
+    dated = symbol.startswith("/") and symbol[1:] not in FUTURES
+    return symbol[-3:] if dated else ""
 
 
 def index_of(symbol: str) -> str | None:

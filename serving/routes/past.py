@@ -58,7 +58,7 @@ async def at(
     part: PartName = "whole",
 ) -> Response[bytes]:
     """Return what live recorded for that second, computed anew from the lake's events."""
-    name = gateway_of(request).symbol(symbol)
+    name = gateway_of(request).subject(symbol)
     return _json(await _past(request).at(name, gex_scope, instant_ns(t), part))
 
 
@@ -74,7 +74,7 @@ async def history(  # noqa: PLR0913 # a parameter per choice of the caller
     convention: Identity = CONVENTION,
 ) -> Response[bytes]:
     """Return the last recorded row of each interval between two moments, both in it."""
-    name = gateway_of(request).symbol(symbol)
+    name = gateway_of(request).subject(symbol)
     start_ns, end_ns = instant_ns(start), instant_ns(end)
     return _json(
         await _past(request).history(
