@@ -34,9 +34,12 @@ class Futures:
         recorder: Recording,
         publisher: Publisher,
         index_tape: str,
+        *,
+        told: bool,
     ) -> None:
+        """Prepare it; `told` says that there is a tape of the futures at all."""
         self.pairing = pairing
-        self._inlet, self._index_tape = inlet, index_tape
+        self._inlet, self._index_tape, self._told = inlet, index_tape, told
         self._recorder, self._publisher = recorder, publisher
         self._lock = threading.Lock()
 
@@ -80,8 +83,8 @@ class Futures:
         positions = second.images[0].positions if second.images else {}
         with self._lock:
             self._keep(self.pairing.put(IndexSecond(second.ts_ns, indexes, positions)))
-            late = self.pairing.waiting > 1
-            return late and second.ts_ns - self.pairing.open_ns <= LATE_NS
+            told = self._told or self.pairing.open_ns > 0
+            return told and 0 < second.ts_ns - self.pairing.waits_since_ns <= LATE_NS
 
     def status(self) -> dict[str, int]:
         """Return what the status hash says of it."""

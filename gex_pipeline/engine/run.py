@@ -284,7 +284,8 @@ class Engine:
         reader = TapeReader(self._store, self._keys, tape)
         backlog = None if record else Backlog(root, tape)
         inlet = Inlet(pairing, reader, backlog, whole=lane.position is None)
-        return Futures(pairing, inlet, recorder, self._publisher, self._index_tape)
+        told = bool(rows) or reader.end() is not None
+        return Futures(pairing, inlet, recorder, self._publisher, self._index_tape, told=told)
 
     def _stored(self, symbol: str) -> Image | None:
         """Return the chain in the hot store; one that cannot be read is as good as none."""

@@ -86,6 +86,11 @@ class Pairing:
         return len(self._waiting)
 
     @property
+    def waits_since_ns(self) -> int:
+        """The oldest of them; the far future where there is none."""
+        return self._waiting[0].ts_ns if self._waiting else 1 << 63
+
+    @property
     def full(self) -> bool:
         """Whether the futures' tape has been read so far ahead that it had better wait."""
         return len(self._runs) >= MOST_WAITING

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from gex_pipeline.exposure.feed import Feed
 from gex_pipeline.exposure.fold import fold
 from gex_pipeline.exposure.futures import FutureBasis, in_force, moved
 from gex_pipeline.exposure.intake import clean_chain
@@ -65,7 +66,7 @@ def test_whose_quotes_were_taken_is_told() -> None:
 def test_what_lies_under_raw_moves_too() -> None:
     """Of coverage that does not carry levels; and reasons that are there stay as they are."""
     chain = synthetic_chain(600, 4)
-    snapshot = fold(clean_chain(chain), ("all",), feed=0.0)["all"]
+    snapshot = fold(clean_chain(chain), ("all",), feed=Feed(factor=0.0))["all"]
     plain = msgspec.json.decode(msgspec.json.encode(snapshot))
     assert plain["confidence_level"] == "unusable"
     found = moved(plain, "ES_SPX", in_force("/ES", LIVE, ASOF_NS, 300, None))
