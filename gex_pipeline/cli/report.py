@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import click
 
 from gex_pipeline.cli.bars import bars
-from gex_pipeline.exposure.coverage import Coverage
+from gex_pipeline.exposure.coverage import Coverage, Live
 from gex_pipeline.exposure.levels import Level
 from gex_pipeline.exposure.moment import LiveSnapshot
 from gex_pipeline.exposure.snapshot import ExpiryRow, Exposure, GexSnapshot
@@ -138,8 +138,8 @@ def _trust(snapshot: GexSnapshot) -> Iterator[str]:
         return
     word = click.style(f"{snapshot.confidence:.2f} {level}", fg=_LEVEL_COLOURS[level], bold=True)
     yield f"{'confidence':14}{'':{18 - len(f'{snapshot.confidence:.2f} {level}')}}{word}"
-    for reason in coverage.reasons:
-        yield f"  {reason:10} {getattr(coverage.factors, reason):.2f}  {_explain(reason, coverage)}"
+    for factor in (reason.partition(":")[0] for reason in coverage.reasons):
+        yield f"  {factor:10} {getattr(coverage.factors, factor):.2f}  {_explain(factor, coverage)}"
     yield (
         f"  {coverage.oi_own:.1%} of open interest near spot priced by our own volatility,"
         f" {coverage.oi_vendor:.1%} by the vendor's, {coverage.oi_none:.1%} not at all"
@@ -171,9 +171,20 @@ def _explain(factor: str, coverage: Coverage) -> str:
         if gap
         else "nothing to check spot by",
         "quote_time": "the time of the quotes is inferred, or they are old",
-        "feed": "the feed is silent or incomplete",
+        "feed": _feed_words(coverage.live),
     }
     return words[factor]
+
+
+def _feed_words(live: Live | None) -> str:
+    if live is None or live.feed_reason is None:
+        return "the feed is silent or incomplete"
+    return {
+        "no_windows": "no answer of the chain has come yet",
+        "silent": "the feed is silent",
+        "frozen": "no near-money quote has changed for a minute",
+        "windows": f"{live.windows_complete} of {live.windows} windows of the chain are complete",
+    }[live.feed_reason]
 
 
 def _forward_words(coverage: Coverage) -> str:

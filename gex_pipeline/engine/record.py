@@ -128,20 +128,21 @@ class Recorder:
     def newest_rows(self, symbols: Set[str]) -> list[GexSecond]:
         """Return the rows of the newest seconds of each symbol on the tape, oldest first.
 
-        Some underlyings stop before others: where one has no row at the very end, it is further up.
+        Some underlyings stop before others: where one has no row at the very end, it is further up,
+        and only the lake can tell of rows alone.
         """
-        for events in (_TAIL, _ROW_TAIL):
-            rows = self._rows(events)
+        for archived, hot in ((_TAIL, _TAIL), (_ROW_TAIL, _IMAGE_TAIL)):
+            rows = self._rows(archived, hot)
             if {row.symbol for row in rows} >= symbols:
                 break
         return rows
 
-    def _rows(self, events: int) -> list[GexSecond]:
+    def _rows(self, archived: int, hot: int) -> list[GexSecond]:
         chain = read_chain(self._paths, self.tape)
         found = itertools.chain(
-            _archived(self._paths, chain, events, {GEX.name}),
-            _sent(self._store, self._keys, self.tape, events),
-            _spooled(self._spool, events),
+            _archived(self._paths, chain, archived, {GEX.name}),
+            _sent(self._store, self._keys, self.tape, hot),
+            _spooled(self._spool, hot),
         )
         rows = {event.seq: event for event in found if isinstance(event, GexSecond)}
         return [rows[seq] for seq in sorted(rows)]

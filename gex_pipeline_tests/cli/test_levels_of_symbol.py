@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gex_pipeline.cli import gex
+from gex_pipeline.cli.report import report
 from gex_pipeline.exposure.crosscheck import cross_check
 from gex_pipeline.exposure.live import live_chain
 from gex_pipeline.exposure.moment import figures
@@ -16,13 +17,13 @@ from gex_pipeline.hot.chains import encode_image
 from gex_pipeline.hot.connect import connect
 from gex_pipeline.hot.embedded import EmbeddedServer
 from gex_pipeline.hot.keys import Keys
-from gex_pipeline_tests.engine.builders import S, beat, numbered, told
+from gex_pipeline.market.events import Event
+from gex_pipeline_tests.engine.builders import S, beat, feed, header_of, lane_of, numbered, told
 from gex_pipeline_tests.gateway.recording import FEED, archive, live_seconds
 from gex_pipeline_tests.synthetic import ASOF_NS, DAY, synthetic_chain
 
-EVENTS = numbered(
-    [*told(synthetic_chain(300, 3)), *(beat(ASOF_NS + at * S + 5) for at in range(1, 4))]
-)
+CHAIN = synthetic_chain(300, 3)
+EVENTS = numbered([*told(CHAIN), *(beat(ASOF_NS + at * S + 5) for at in range(1, 4))])
 
 
 @pytest.fixture
@@ -117,3 +118,22 @@ def test_without_a_moment_it_is_the_newest_chain(
 
     expected = figures(image, ("front0",), final=False)["front0"]
     assert (found["net_gex"], found["final"]) == (expected.net_gex, False)
+
+
+@pytest.mark.parametrize(
+    ("events", "words"),
+    [
+        (told(CHAIN), "the feed is silent"),
+        (told(CHAIN)[1:], "no answer of the chain has come yet"),
+        ([header_of(CHAIN, ASOF_NS, complete=False), *told(CHAIN)[1:]], "0 of 1 windows"),
+    ],
+)
+def test_the_report_says_what_is_wrong_with_the_feed(events: list[Event], words: str) -> None:
+    """The factor, and what made it fall."""
+    lane = lane_of("SPX")
+    feed(lane, events)
+    image = lane.preview("SPX", ASOF_NS + (6 * S if events[0] == told(CHAIN)[0] else 0))
+    assert image is not None
+    lines = list(report(figures(image, ("all",), final=False)["all"]))
+
+    assert any("feed" in line and "0.00" in line and words in line for line in lines)

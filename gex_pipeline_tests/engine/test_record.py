@@ -110,6 +110,38 @@ def test_a_second_too_large_for_a_frame_takes_several(
     assert [len(frame.events) for frame in frames] == [256, 45, 1, 1]
 
 
+def test_rows_of_an_underlying_that_stopped_early_are_found(market: Market) -> None:
+    """One quotes on for a quarter of an hour: the other's last rows are before a thousand of its.
+
+    In the lake, where a thousand more events lie behind them, and in spool or hot store.
+    """
+
+    def row(symbol: str, at: int) -> GexSecond:
+        ts_ns = ASOF_NS + at * S
+        return GexSecond(
+            symbol,
+            ts_ns,
+            ts_ns,
+            scope="all",
+            convention="c",
+            positions="{}",
+            contracts=1,
+            null_reasons="{}",
+        )
+
+    recorder = Recorder(market.store, market.keys, market.root, "index")
+    for at in range(1500):
+        both = [row("SPX", at), row("NDX", at)] if at < 3 else [row("SPX", at)]
+        recorder.write(ASOF_NS + at * S, both)
+    found = [r.ts_recv_ns for r in recorder.newest_rows({"SPX", "NDX"}) if r.symbol == "NDX"]
+    alone = recorder.newest_rows({"SPX"})
+    recorder.close()
+
+    assert found[-2:] == [ASOF_NS + S, ASOF_NS + 2 * S]
+    assert alone[-1].ts_recv_ns == ASOF_NS + 1499 * S
+    assert len(alone) < 1500
+
+
 def _reached(market: Market, ts_ns: int) -> bool:
     rows = market.seconds()
     return bool(rows) and rows[-1].ts_recv_ns == ts_ns

@@ -17,6 +17,10 @@ const FACTORS = {
   quote_time: 'quotes young enough',
   feed: 'feed complete and alive',
 };
+const FEED = {
+  no_windows: 'no answer of the chain yet', silent: 'the feed is silent',
+  frozen: 'no near-money quote has changed for a minute', windows: 'windows of the chain are missing',
+};
 const REASONS = {
   no_exposure: 'no exposure', no_crossing_in_range: 'no crossing within ±21%',
   only_across_dead_zone: 'only across a dead zone', coverage_unusable: 'quotes too poor',
@@ -187,7 +191,11 @@ function renderConfidence(s) {
   const factors = s.coverage?.factors ?? {};
   const reasons = s.coverage?.reasons ?? [];
   const rows = reasons.length ? reasons : [];
-  const items = rows.map((name) => element('li', '', [element('b', percent(factors[name], 0)), ` ${FACTORS[name] ?? name}`]));
+  const items = rows.map((reason) => {
+    const [name, cause] = reason.split(':');
+    const words = (FACTORS[name] ?? name) + (cause ? `: ${FEED[cause] ?? cause}` : '');
+    return element('li', '', [element('b', percent(factors[name], 0)), ` ${words}`]);
+  });
   if (!items.length && s.coverage) items.push(element('li', 'Nothing lowers it much.'));
   if (s.gap_s > 0) items.unshift(element('li', '', [element('b', `${Math.ceil(s.gap_s)} s`), ` of the feed lost (${s.gap_causes.join(', ')}) and not made up for yet by a whole chain`]));
   $('reasons').replaceChildren(...items);
