@@ -12,8 +12,15 @@ from gex_pipeline.exposure.level_change import Levels
 from gex_pipeline.exposure.moment import BY_STRIKE, PUBLISHED, figures, second_events
 from gex_pipeline.hot.chains import decode_image
 from gex_pipeline.hot.frame import decode_frame
-from gex_pipeline.market.events import ChainImage, Event, GexSecond, GexStrikes, tag_of
-from gex_pipeline_tests.engine.builders import S, beat, feed, lane_of, told
+from gex_pipeline.market.events import (
+    ChainImage,
+    Event,
+    GexSecond,
+    GexStrikes,
+    LevelChange,
+    tag_of,
+)
+from gex_pipeline_tests.engine.builders import S, beat, feed, header_of, lane_of, told
 from gex_pipeline_tests.engine.conftest import Market, wait_until
 from gex_pipeline_tests.synthetic import ASOF_NS, synthetic_chain
 
@@ -95,6 +102,35 @@ def test_a_second_that_was_cut_short_is_finished(
     assert [_figures(event) for event in market.recorded()] == [_figures(event) for event in whole]
 
 
+@pytest.mark.parametrize("there", [6, 9, 11, 13])
+def test_a_second_that_changed_its_level_is_finished(
+    market: Market, monkeypatch: pytest.MonkeyPatch, there: int
+) -> None:
+    """Cut short among its rows or among its changes: made again, they are the same, once each."""
+    monkeypatch.setattr(record, "MAX_EVENTS", 3)
+    start = ASOF_NS + S
+    cut = header_of(CHAIN, start + S // 2 + 1, complete=False)
+    market.tell([*told(CHAIN, start), beat(start + S // 2), cut, beat(start + 3 * S // 2)])
+    market.tell([beat(start + 5 * S // 2)])
+    with market.running():
+        wait_until(partial(_reached, market, start + 2 * S))
+    whole = market.recorded()
+    kinds = [tag_of(event) for event in whole]
+    assert kinds == ["gex"] * 10 + ["level_change"] * 4 + ["gex"] * 5
+    market.store.delete(market.keys.tape("gex.index"), market.keys.chain("SPX"))
+    for path in (market.root / "spool" / "gex.index").iterdir():
+        path.unlink()
+
+    recorder = Recorder(market.store, market.keys, market.root, "index")
+    recorder.write(start, whole[:5])
+    recorder.write(start + S, whole[5:there])
+    recorder.close()
+    with market.running():
+        wait_until(partial(_reached, market, start + 2 * S))
+
+    assert [_figures(event) for event in market.recorded()] == [_figures(event) for event in whole]
+
+
 def test_a_second_too_large_for_a_frame_takes_several(
     market: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,5 +184,5 @@ def _reached(market: Market, ts_ns: int) -> bool:
 
 
 def _figures(event: Event) -> tuple[object, ...]:
-    assert isinstance(event, GexSecond | GexStrikes | ChainImage)
+    assert isinstance(event, GexSecond | GexStrikes | ChainImage | LevelChange)
     return msgspec.structs.astuple(event)

@@ -26,6 +26,7 @@ from gex_pipeline.hot.tape import tape_end
 from gex_pipeline.lake.parts import read_chain
 from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.market.events import Event, Gap, Heartbeat, LedgerCount
+from gex_pipeline.market.sessions import SECOND_NS
 from gex_pipeline_tests.replay.stretch import archived, by_figure
 from gex_pipeline_tests.streamer.stage import Stage, staged, wait_until
 
@@ -77,6 +78,16 @@ def read_up(stage: Stage) -> bool:
     return all(engine(stage)[f"position:schwab.{name}"] == str(ends[name]) for name in CALENDARS)
 
 
+def folded_up(stage: Stage) -> bool:
+    """Whether it has recorded every second that ended before the newest event it has seen."""
+    found = engine(stage)
+    return all(
+        int(found[f"recorded_ns:schwab.{name}"])
+        == (int(found[f"seen_ns:schwab.{name}"]) - 1) // SECOND_NS * SECOND_NS
+        for name in CALENDARS
+    )
+
+
 def on_tape(stage: Stage, keys: Keys, tape: str) -> list[Event]:
     """Return the events of a tape in the hot store."""
     entries: Any = stage.client.xrange(keys.tape(tape))
@@ -91,7 +102,7 @@ def record(stage: Stage) -> None:
     live = stage.start("engine", **MARKET)
     in_time(lambda: recorded_s(stage) > MARKET_S)
     ended(streamer, signal.SIGTERM)
-    in_time(lambda: read_up(stage))
+    in_time(lambda: read_up(stage) and folded_up(stage))
     ended(live, signal.SIGTERM)
     source = HotSource(stage.client, stage.keys, stage.root / "spool")
     origin = Origin(source="simulator", mode="simulated", tape="")
