@@ -4,11 +4,14 @@ from typing import Any, Final
 
 import msgspec
 
+from gex_pipeline.errors import SwitchedOffError
 from gex_pipeline.exposure.crossings import Flip
 from gex_pipeline.exposure.estimate import METHOD, WEIGHT, Signed
 from gex_pipeline.exposure.moment import LiveSnapshot
+from gex_pipeline.exposure.scopes import check_scope
 from gex_pipeline.gateway.age import Market
 from gex_pipeline.gateway.answer import Image, Mode, header_of
+from gex_pipeline.gateway.read import Gateway, Snapshot
 
 _FIGURES: Final = (
     "net_gex",
@@ -96,6 +99,20 @@ class EstimateAnswer(Figures, frozen=True, kw_only=True):
     confidence: float | None
     """Of the plain figures: of an estimate nobody knows it."""
     confidence_level: str | None
+
+
+async def newest_estimate(gateway: Gateway, symbol: str, scope: str) -> Snapshot:
+    """Return the newest figures weighted by the estimate of open interest.
+
+    Raises:
+        SwitchedOffError: it is not switched on.
+        ConventionError: a scope of an unknown name.
+        UnavailableError: there is no chain, or none young enough, and why.
+    """
+    if not gateway.place.oi_estimate:
+        raise SwitchedOffError("The estimate of open interest", "GEX_OI_ESTIMATE=1")
+    asked = ("estimate", check_scope(scope))
+    return await gateway.folded(symbol, asked, lambda it, data: it.fold_estimate(data, scope))
 
 
 def with_estimate(header: Image, ours: LiveSnapshot, plain: LiveSnapshot, by: Signed) -> Image:

@@ -9,10 +9,9 @@ from typing import Any, Final
 import msgspec
 import redis.asyncio
 
-from gex_pipeline.errors import NotServedError, SwitchedOffError, UnavailableError
+from gex_pipeline.errors import NotServedError, UnavailableError
 from gex_pipeline.exposure.convention import GEXC_1
 from gex_pipeline.exposure.scopes import check_scope
-from gex_pipeline.exposure.surface import Asked
 from gex_pipeline.gateway.age import Freshness, Limits, Market, freshness, market_state
 from gex_pipeline.gateway.answer import Image, Mode, Part, encode_answer, split_snapshot, stamp
 from gex_pipeline.gateway.cache import STORE_ERRORS, Both, Entry, KeyCache, store_away
@@ -218,27 +217,6 @@ class Gateway:
         if entry.value is None:
             raise await self.nothing_yet(symbol)
         return self._snapshot(symbol, self._image(symbol, scope, entry.value))
-
-    async def surface(self, symbol: str, asked: Asked) -> Snapshot:
-        """Return the newest surface.
-
-        Raises:
-            ConventionError, UnavailableError: as `gex`.
-        """
-        check_scope(asked.scope)
-        return await self.folded(symbol, asked, lambda it, data: it.fold_surface(data, asked))
-
-    async def estimate(self, symbol: str, scope: str) -> Snapshot:
-        """Return the newest figures weighted by the estimate of open interest.
-
-        Raises:
-            SwitchedOffError: it is not switched on.
-            ConventionError, UnavailableError: as `gex`.
-        """
-        if not self.place.oi_estimate:
-            raise SwitchedOffError("The estimate of open interest", "GEX_OI_ESTIMATE=1")
-        asked = ("estimate", check_scope(scope))
-        return await self.folded(symbol, asked, lambda it, data: it.fold_estimate(data, scope))
 
     async def folded(self, symbol: str, asked: Hashable, fold: Fold) -> Snapshot:
         """Return what the stored chain folds to; `asked` names it.

@@ -5,11 +5,22 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from gex_pipeline.exposure.scopes import check_scope
 from gex_pipeline.exposure.surface import SPAN, Asked, Kind, Surface
 from gex_pipeline.gateway.age import Market
 from gex_pipeline.gateway.answer import Image, Mode, header_of
+from gex_pipeline.gateway.read import Gateway, Snapshot
 
-__all__ = ["SPAN", "Kind", "Roots", "SurfaceAnswer", "Weights", "ask_surface", "with_surface"]
+__all__ = [
+    "SPAN",
+    "Kind",
+    "Roots",
+    "SurfaceAnswer",
+    "Weights",
+    "ask_surface",
+    "newest_surface",
+    "with_surface",
+]
 
 Weights = Literal["open_interest", "volume", "both"]
 Roots = Literal["summed", "each"]
@@ -87,6 +98,17 @@ def ask_surface(
         each_root=each_root,
         span=None if span == "all" else float(span),
     )
+
+
+async def newest_surface(gateway: Gateway, symbol: str, asked: Asked) -> Snapshot:
+    """Return the newest surface.
+
+    Raises:
+        ConventionError: a scope of an unknown name.
+        UnavailableError: there is no chain, or none young enough, and why.
+    """
+    check_scope(asked.scope)
+    return await gateway.folded(symbol, asked, lambda it, data: it.fold_surface(data, asked))
 
 
 def with_surface(snapshot: Image, found: Surface, asked: Asked) -> Image:

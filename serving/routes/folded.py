@@ -8,10 +8,18 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
 
 from gex_pipeline.errors import OfIndexError, SessionError
-from gex_pipeline.gateway.estimates import EstimateAnswer
+from gex_pipeline.gateway.estimates import EstimateAnswer, newest_estimate
 from gex_pipeline.gateway.past import Past
 from gex_pipeline.gateway.read import Gateway
-from gex_pipeline.gateway.surfaces import SPAN, Kind, Roots, SurfaceAnswer, Weights, ask_surface
+from gex_pipeline.gateway.surfaces import (
+    SPAN,
+    Kind,
+    Roots,
+    SurfaceAnswer,
+    Weights,
+    ask_surface,
+    newest_surface,
+)
 from gex_pipeline.market.futures import index_of
 from gex_pipeline.market.instants import instant_ns
 from serving.asked import Session, asked
@@ -58,7 +66,7 @@ async def surface(  # noqa: PLR0913 # a parameter per choice of the caller
         name = _own(gateway_of(request), symbol, "surface")
         return _json(await past.surface(name, wanted, instant_ns(t)))
     gateway = await asked(request, replay)
-    return _json((await gateway.surface(_own(gateway, symbol, "surface"), wanted)).encode())
+    return _json((await newest_surface(gateway, _own(gateway, symbol, "surface"), wanted)).encode())
 
 
 @get("/estimate", responses=_ESTIMATE, summary="By an estimate of open interest")
@@ -67,7 +75,9 @@ async def estimate(
 ) -> Response[bytes]:
     """Return figures by the open's interest and the day's trades, a naive estimate; opt-in."""
     gateway = await asked(request, replay)
-    return _json((await gateway.estimate(_own(gateway, symbol, "estimate"), gex_scope)).encode())
+    return _json(
+        (await newest_estimate(gateway, _own(gateway, symbol, "estimate"), gex_scope)).encode()
+    )
 
 
 def folded_routes() -> Router:
