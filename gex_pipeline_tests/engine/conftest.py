@@ -42,13 +42,15 @@ class Market:
         self.keys = Keys(f"sim{next(_numbers)}:")
         self.store: redis.Redis = connect(server.url)
         self.now_ns = ASOF_NS
+        self.epoch = 1
+        """Of the tape's owner."""
         self._seq = 0
 
     def tell(self, events: list[Event]) -> None:
         """Put events on the tape, in frames, and let market time reach the newest."""
         for start in range(0, len(events), MAX_EVENTS):
             part = numbered(events[start : start + MAX_EVENTS], self._seq + 1)
-            frame = Frame(TAPE, 1, self._seq + 1, self._seq + len(part), DAY, part)
+            frame = Frame(TAPE, self.epoch, self._seq + 1, self._seq + len(part), DAY, part)
             self._seq = frame.last_seq
             self.store.xadd(
                 self.keys.tape(TAPE), {b"f": encode_frame(frame)}, id=str(frame.position)
@@ -58,7 +60,7 @@ class Market:
     @property
     def position(self) -> str:
         """Id of the newest entry of the tape."""
-        return f"1-{self._seq}"
+        return f"{self.epoch}-{self._seq}"
 
     def engine(self, *symbols: str, publish_per_s: float = 10.0) -> Engine:
         """Return an engine that is not running yet."""

@@ -296,6 +296,22 @@ def test_an_engine_that_is_behind_takes_no_feed_for_dead(market: Market) -> None
     assert 0 < float(engine.status()["resumed_s"]) < PATIENCE_S
 
 
+def test_another_streamer_takes_over_the_tape(market: Market) -> None:
+    """Its epoch is higher, its numbers go on: the engine reads on, and no second is missing."""
+    with market.running():
+        market.tell(second(0) + second(1))
+        wait_until(partial(recorded, market, ASOF_NS))
+        market.epoch = 3
+        market.tell(second(2) + second(3))
+        wait_until(partial(recorded, market, ASOF_NS + 2 * S))
+        wait_until(lambda: market.snapshot()["tapes"] == {TAPE: market.position})
+    rows = [row for row in market.seconds() if row.scope == "all"]
+    assert [row.ts_recv_ns for row in rows] == [ASOF_NS + at * S for at in range(3)]
+    epochs = [msgspec.json.decode(row.positions)[TAPE][0] for row in rows]
+    assert epochs == [1, 1, 3]
+    assert {row.gap_s for row in rows} == {0}
+
+
 def test_after_the_close_the_figures_of_the_close_stay(market: Market) -> None:
     """What is quoted later changes nothing, also through a restart; the next open does."""
     close = sessions.quote_close_ns(DAY, late=True)
