@@ -81,18 +81,19 @@ async def max_change(gateway: Gateway, ring: Ring, symbol: str, scope: str) -> b
     seen = await ring.seen(gateway, symbol)
     answer = _answer(symbol, scope, seen.moments)
     if seen.basis is not None:
-        answer = _moved(answer, seen.basis)
+        answer = moved_changes(answer, symbol, seen.basis)
     stamped = stamp(gateway.place.mode, seen.fresh, gateway.place.session) | seen.beside
     return _encoder.encode({**msgspec.structs.asdict(answer), **stamped})
 
 
-def _moved(answer: MaxChange, basis: InForce) -> MaxChange:
-    """Return an index's changes at the prices of its future."""
+def moved_changes(answer: MaxChange, symbol: str, basis: InForce) -> MaxChange:
+    """Return an index's changes as those of its future or view."""
     points, reason = basis.points, basis.reason or NO_BASIS
     spot = None if answer.spot is None or points is None else answer.spot + points
     reasons = answer.null_reasons if points is not None else {"spot": reason} | answer.null_reasons
     return msgspec.structs.replace(
         answer,
+        symbol=symbol,
         spot=spot,
         changes=shifted(answer.changes, points, reason),
         null_reasons=reasons,

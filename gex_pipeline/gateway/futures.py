@@ -118,18 +118,12 @@ async def basis_of(gateway: "Gateway", symbol: str) -> tuple[InForce, FuturePric
     return basis, _price(quote, now_ns)
 
 
-class Then(msgspec.Struct, frozen=True):
-    """Figures of a future or view as of a moment."""
+def basis_then(
+    symbol: str, row: Basis | None, then_ns: int, stale_after_s: float
+) -> tuple[InForce, FuturePrice | None]:
+    """Return the basis of a future as of a moment, and the future's own price.
 
-    image: Image
-    basis: InForce
-    price: FuturePrice | None
-
-
-def moved_then(
-    data: bytes, symbol: str, row: Basis | None, then_ns: int, stale_after_s: float
-) -> Then:
-    """Return an index's snapshot as of a moment moved; `row` is what was recorded of its second.
+    `row` is what was recorded of the second.
 
     Raises:
         NotFrontError: a contract that its root did not stand for.
@@ -143,8 +137,12 @@ def moved_then(
     if known is not None and known.mid is not None:
         age_s = round((then_ns - known.ts_ns) / SECOND_NS, 3)
         price = FuturePrice(mid=known.mid, age_s=age_s, quoted=known.quoted or root)
-    figures = moved(msgspec.json.decode(data), symbol, basis)
-    return Then(split_snapshot(msgspec.json.encode(figures)), basis, price)
+    return basis, price
+
+
+def moved_image(data: bytes, symbol: str, basis: InForce) -> Image:
+    """Return an index's snapshot as that of a future or view."""
+    return split_snapshot(msgspec.json.encode(moved(msgspec.json.decode(data), symbol, basis)))
 
 
 def aged(fresh: Freshness, basis: InForce) -> Freshness:

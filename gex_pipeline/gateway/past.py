@@ -14,11 +14,20 @@ from typing import Any, Final
 import msgspec
 
 from gex_pipeline.errors import ConventionError, UnavailableError
+from gex_pipeline.exposure.futures import InForce
 from gex_pipeline.exposure.scopes import check_scope
 from gex_pipeline.exposure.surface import Asked
 from gex_pipeline.gateway.age import Limits, freshness
-from gex_pipeline.gateway.answer import PARTS, Part, encode_answer, split_snapshot, stamp
-from gex_pipeline.gateway.futures import aged, moved_then
+from gex_pipeline.gateway.answer import (
+    PARTS,
+    FuturePrice,
+    Part,
+    encode_answer,
+    split_snapshot,
+    stamp,
+)
+from gex_pipeline.gateway.changes import moved_changes
+from gex_pipeline.gateway.futures import aged, basis_then, moved_image
 from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.market.futures import index_of, root_of
 
@@ -109,19 +118,29 @@ class Past:
         data = msgspec.json.encode(snapshot)
         if index is None:
             return encode_answer(split_snapshot(data), part, stamp(snapshot.mode, fresh))
+        basis, price = self._basis(symbol, snapshot.ts_event_ns, ts_ns)
+        beside = {"basis": basis, "future_price": price}
+        stamped = stamp(snapshot.mode, aged(fresh, basis)) | beside
+        return encode_answer(moved_image(data, symbol, basis), part, stamped)
+
+    def _basis(self, symbol: str, since_ns: int, ts_ns: int) -> tuple[InForce, FuturePrice | None]:
+        """Return the basis of a future that was recorded between two moments."""
+        paths = LakePaths(self._root)
         rows = import_module(_BASIS).newest_rows(paths, ts_ns, 1, root_of(symbol))
-        kept = rows[-1] if rows and rows[-1].ts_recv_ns >= snapshot.ts_event_ns else None
-        then = moved_then(data, symbol, kept, ts_ns, self._limits.basis_stale_after_s)
-        beside = {"basis": then.basis, "future_price": then.price}
-        stamped = stamp(snapshot.mode, aged(fresh, then.basis)) | beside
-        return encode_answer(then.image, part, stamped)
+        kept = rows[-1] if rows and rows[-1].ts_recv_ns >= since_ns else None
+        return basis_then(symbol, kept, ts_ns, self._limits.basis_stale_after_s)
 
     def _changes(self, symbol: str, scope: str, ts_ns: int) -> bytes:
-        found = import_module(_CHANGED).changed(self._root, symbol, scope, ts_ns)
-        fresh = freshness(symbol, found.answer.ts_event_ns, ts_ns, self._limits)
-        return msgspec.json.encode(
-            {**msgspec.structs.asdict(found.answer), **stamp(found.mode, fresh)}
-        )
+        index = index_of(symbol)
+        found = import_module(_CHANGED).changed(self._root, index or symbol, scope, ts_ns)
+        answer, beside = found.answer, {}
+        fresh = freshness(index or symbol, answer.ts_event_ns, ts_ns, self._limits)
+        if index is not None:
+            basis, price = self._basis(symbol, answer.ts_event_ns, ts_ns)
+            answer, fresh = moved_changes(answer, symbol, basis), aged(fresh, basis)
+            beside = {"index": index, "basis": basis, "future_price": price}
+        stamped = stamp(found.mode, fresh) | beside
+        return msgspec.json.encode({**msgspec.structs.asdict(answer), **stamped})
 
     def _surface(self, symbol: str, asked: Asked, ts_ns: int) -> bytes:
         check_scope(asked.scope)

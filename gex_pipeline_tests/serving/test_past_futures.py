@@ -16,7 +16,7 @@ from gex_pipeline.gateway.answer import GexAnswer
 from gex_pipeline.lake.basis import TAPE, newest_rows
 from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.market.events import Basis, Event, Quote, Trade
-from gex_pipeline_tests.engine.builders import S, beat, numbered, told
+from gex_pipeline_tests.engine.builders import S, beat, numbered, quote_of, told
 from gex_pipeline_tests.gateway.market import make_past
 from gex_pipeline_tests.gateway.recording import FEED, OWN, archive, engine_events, live_seconds
 from gex_pipeline_tests.synthetic import ASOF_NS, synthetic_chain
@@ -27,11 +27,13 @@ SECONDS = 70
 
 
 def index_events() -> tuple[Event, ...]:
-    """Return a chain, and an index value a second."""
+    """Return a chain, an index value a second, and a thousand contracts traded of one more."""
     events: list[Event] = told(CHAIN)
     for at in range(1, SECONDS):
         ts_ns = ASOF_NS + at * S
-        events += [Trade("SPX", ts_ns, ts_ns, price=6000.0 + at / 8), beat(ts_ns)]
+        quote = quote_of(CHAIN, at, ts_ns, streamed=True)
+        traded = msgspec.structs.replace(quote, volume=(quote.volume or 0) + 1000)
+        events += [traded, Trade("SPX", ts_ns, ts_ns, price=6000.0 + at / 8), beat(ts_ns)]
     return numbered(events)
 
 
@@ -165,3 +167,25 @@ def test_the_newest_recorded_rows_are_found_by_time(recorded: Path, rows: list[B
     (one,) = newest_rows(paths, at_ns, 1, "/MES")
     assert (one.symbol, one.ts_recv_ns) == ("/MES", ASOF_NS + 65 * S)
     assert newest_rows(paths, ASOF_NS - S, 62 * S) == []
+
+
+@pytest.mark.usefixtures("lake")
+def test_changes_as_of_move_too(client: Client, rows: list[Basis]) -> None:
+    """Asked at second 65 it is that of 60: its strikes by the basis of 65; none: null."""
+    asked = {"t": str(ASOF_NS + 65 * S), "scope": "all"}
+    plain = client.get("/api/v1/gex/SPX/maxchange", params=asked).json()
+    found = client.get("/api/v1/gex/ES_SPX/maxchange", params=asked).json()
+    points = next(
+        row.basis for row in rows if (row.symbol, row.ts_recv_ns) == ("/ES", ASOF_NS + 65 * S)
+    )
+    missing = client.get(
+        "/api/v1/gex/@ES/maxchange", params={"t": str(ASOF_NS + 50 * S)} | {"scope": "0dte"}
+    ).json()
+
+    assert (found["symbol"], found["index"], found["basis"]["points"]) == ("ES_SPX", "SPX", points)
+    assert found["spot"] == plain["spot"] + points
+    moved, own = (answer["changes"][1]["volume"] for answer in (found, plain))
+    assert moved["strike"] == own["strike"] + points
+    assert (moved["change"], moved["net_gex_change"]) == (own["change"], own["net_gex_change"])
+    assert missing["basis"]["points"] is not None  # of second 49, which is behind 45
+    assert missing["ts_event_ns"] == ASOF_NS + 45 * S

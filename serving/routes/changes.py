@@ -60,7 +60,7 @@ async def maxchange(
         raise SessionError("A replay does not answer for another moment.", "Leave out t, or seek.")
     if t:
         past: Past = request.app.state.past
-        name = gateway_of(request).symbol(symbol)
+        name = gateway_of(request).subject(symbol)
         return _bytes(await past.changes(name, gex_scope, instant_ns(t)), _NO_STORE)
     gateway = await asked(request, replay)
     found = await max_change(gateway, _ring(request), gateway.subject(symbol), gex_scope)
