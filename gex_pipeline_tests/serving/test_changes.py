@@ -78,6 +78,7 @@ def test_maxchange(client: Client, scope: str) -> None:
     assert (answer.symbol, answer.scope, answer.mode) == ("SPX", scope, "simulated")
     assert (answer.market, answer.age_s, answer.stale) == ("open", 0.5, False)
     assert answer.convention == "gexc-1:00000000"
+    assert found.json().keys() <= set(MaxChangeAnswer.__struct_fields__)
     assert found.json()["changes"][3] == {
         "look_back": "ten",
         "minutes": 10,
