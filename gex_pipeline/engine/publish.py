@@ -16,10 +16,10 @@ from gex_pipeline.exposure.live import Image
 from gex_pipeline.exposure.moment import PUBLISHED, LiveSnapshot
 from gex_pipeline.hot import ring
 from gex_pipeline.hot.chains import encode_image
+from gex_pipeline.hot.confidence import LevelSeen, append_levels
 from gex_pipeline.hot.connect import UNREACHABLE
 from gex_pipeline.hot.frame import Position
 from gex_pipeline.hot.keys import MARKET_TTL_S, SNAPSHOT_TTL_S, Keys
-from gex_pipeline.hot.levels import LevelSeen, append_levels
 from gex_pipeline.market.events import Basis
 
 _encoder: Final = msgspec.json.Encoder()

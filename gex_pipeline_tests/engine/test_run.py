@@ -22,9 +22,9 @@ from gex_pipeline.exposure.intake import clean_chain
 from gex_pipeline.exposure.live import live_chain
 from gex_pipeline.exposure.moment import PUBLISHED
 from gex_pipeline.hot.chains import decode_image
+from gex_pipeline.hot.confidence import LevelSeen, read_levels
 from gex_pipeline.hot.connect import UNREACHABLE
 from gex_pipeline.hot.lease import read_status
-from gex_pipeline.hot.levels import LevelSeen, read_levels
 from gex_pipeline.hot.ring import decode_entry
 from gex_pipeline.market import sessions
 from gex_pipeline.market.chain import OptionChain

@@ -9,7 +9,7 @@ from litestar.testing import TestClient
 from gex_pipeline.exposure.convention import GEXC_1
 from gex_pipeline.gateway.answer import GexAnswer
 from gex_pipeline.gateway.read import SCOPES
-from gex_pipeline.hot.levels import LevelSeen, append_levels
+from gex_pipeline.hot.confidence import LevelSeen, append_levels
 from gex_pipeline.market.sessions import SECOND_NS
 from gex_pipeline_tests.gateway.market import KEYS, live_bytes, publish, set_clock, snapshots
 from gex_pipeline_tests.serving.waiting import next_turn, until

@@ -9,7 +9,7 @@ from litestar.params import PathParameter, QueryParameter
 from litestar.response import Stream
 
 from gex_pipeline.gateway.answer import GexAnswer, Part
-from gex_pipeline.gateway.levels import MOST_EVENTS, LevelEvents, level_events
+from gex_pipeline.gateway.confidence import MOST_EVENTS, LevelEvents, level_events
 from serving.asked import Session, asked
 from serving.auth import READ, credential
 from serving.push import Streams, snapshots

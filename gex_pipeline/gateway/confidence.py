@@ -8,7 +8,7 @@ from gex_pipeline.gateway.age import Market
 from gex_pipeline.gateway.answer import Mode
 from gex_pipeline.gateway.cache import STORE_ERRORS, store_away
 from gex_pipeline.gateway.read import CONVENTION, Gateway
-from gex_pipeline.hot.levels import LEVELS_KEPT, LevelSeen, read_levels
+from gex_pipeline.hot.confidence import LEVELS_KEPT, LevelSeen, read_levels
 
 MOST_EVENTS: Final = LEVELS_KEPT
 
