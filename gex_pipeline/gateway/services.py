@@ -9,6 +9,7 @@ from gex_pipeline.errors import GexError, UnavailableError
 from gex_pipeline.gateway.answer import stamp
 from gex_pipeline.gateway.cache import STORE_ERRORS, store_away
 from gex_pipeline.gateway.read import CONVENTION, SCOPES, Gateway
+from gex_pipeline.market.futures import roots_of
 from gex_pipeline.market.sessions import SECOND_NS
 
 
@@ -31,6 +32,8 @@ async def readiness(gateway: Gateway) -> Readiness:
 async def overview(gateway: Gateway) -> dict[str, Any]:
     """Return mode, market time, each symbol's freshness and each service's own words.
 
+    `futures` are those that answer with an index's levels, by index.
+
     Raises:
         UnavailableError: the hot store does not answer.
     """
@@ -44,6 +47,7 @@ async def overview(gateway: Gateway) -> dict[str, Any]:
         "connected": gateway.connected,
         "scopes": SCOPES,
         "symbols": [await _symbol(gateway, symbol) for symbol in place.symbols],
+        "futures": {index: roots_of(index) for index in place.symbols if roots_of(index)},
         "services": await _services(gateway),
     }
 

@@ -26,9 +26,9 @@ FLAGS = [  # root has no sandbox; nothing calls home
 ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
-    """One browser for the module."""
+    """One browser for all of these tests."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
@@ -39,11 +39,11 @@ def browser() -> Iterator[Any]:
         one.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def running(
     browser: Any, server_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Api]:
-    """One API for the module."""
+    """One API for all of these tests."""
     folder: Path = tmp_path_factory.mktemp("page")
     with api(server_url, folder) as one:
         yield one

@@ -10,27 +10,10 @@ import redis
 
 from gex_pipeline.gateway.signin import one_time_link
 from gex_pipeline.market.sessions import SECOND_NS
+from gex_pipeline_tests.browser.reading import shown, state, text
 from gex_pipeline_tests.gateway.market import KEYS, live_bytes, publish, set_clock, snapshots
 from gex_pipeline_tests.serving.process import Api, api
 from gex_pipeline_tests.synthetic import ASOF_NS
-
-
-def state(page: Any, wanted: str) -> None:
-    """Wait until the page is in a state."""
-    page.wait_for_selector(f"body[data-state={wanted}]")
-
-
-def text(page: Any, selector: str) -> str:
-    """Return what a reader sees there."""
-    return " ".join(str(page.inner_text(selector)).split())
-
-
-def shown(page: Any, selector: str, words: str) -> None:
-    """Wait until something is to be read there."""
-    page.wait_for_function(
-        "([where, words]) => document.querySelector(where)?.innerText.includes(words)",
-        arg=[selector, words],
-    )
 
 
 def test_live_figures(page: Any, store: redis.Redis) -> None:

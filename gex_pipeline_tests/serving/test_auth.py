@@ -15,6 +15,7 @@ from gex_pipeline_tests.gateway.market import KEYS, make_gateway, make_past
 from gex_pipeline_tests.serving.waiting import until
 from serving.app import build_app
 from serving.hosts import known_hosts
+from serving.routes.page import read_static
 
 Client = TestClient[Litestar]
 BASE = "http://127.0.0.1:8877"
@@ -150,7 +151,7 @@ def test_protective_headers(stranger: Client) -> None:
 
 def test_the_page_stands_alone(stranger: Client) -> None:
     """No script, style or image of another host, and no file but the page's."""
-    for name in ("index.html", "app.js", "chart.js", "live.js", "format.js", "style.css"):
+    for name in sorted(read_static()):
         found = stranger.get(f"/static/{name}")
         assert found.status_code == 200
         assert not re.search(r"(src|href|url)\s*[=(]\s*[\"']?(https?:)?//", found.text)

@@ -17,7 +17,7 @@ Client = TestClient[Litestar]
 
 
 def test_status(client: Client) -> None:
-    """Mode, market time, each symbol's age or why it has none, each service's own words."""
+    """Mode, market time, each symbol's age or why it has none, futures, each service's words."""
     found = client.get("/api/v1/status").json()
 
     assert (found["mode"], found["connected"]) == ("simulated", True)
@@ -25,6 +25,7 @@ def test_status(client: Client) -> None:
     spx, spy, nq = found["symbols"]
     assert (spx["symbol"], spx["age_s"], spx["stale"]) == ("SPX", 0.5, False)
     assert (spy["reason"], nq["symbol"]) == ("no_snapshot", "/NQ")
+    assert found["futures"] == {"SPX": ["/ES", "/MES"]}
     engine = found["services"]["engine"]
     assert (engine["state"], engine["folds"]) == ("running", "7")
     assert "age_s" in engine

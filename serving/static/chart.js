@@ -1,6 +1,7 @@
 // A ladder of strikes: price runs up the side, exposure to both sides of zero.
 
 import { dollars, points, strike } from './format.js';
+import { viewOf } from './ladder.js';
 
 const MARGIN = { left: 62, right: 14, top: 22, bottom: 22 };
 const FONT = '11px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif';
@@ -20,8 +21,18 @@ export class Ladder {
     canvas.addEventListener('blur', () => this.point(null));
   }
 
-  show(view) {
+  // Show a snapshot; returns the words that belong under it.
+  render(s, figures, chosen) {
+    const { view, caption, summary } = viewOf(s, figures, chosen);
+    this.canvas.setAttribute('aria-label', summary);
     this.view = view;
+    this.redraw();
+    return caption;
+  }
+
+  clear() {
+    this.canvas.setAttribute('aria-label', 'GEX by strike: no figures');
+    this.view = null;
     this.redraw();
   }
 
@@ -62,12 +73,13 @@ export class Ladder {
       this.tip.hidden = true;
       pen.fillStyle = css('--quiet');
       pen.textAlign = 'center';
-      pen.fillText(view ? 'No strike in this range' : 'No figures', width / 2, height / 2);
+      pen.fillText(view ? view.empty ?? 'No strike in this range' : 'No figures', width / 2, height / 2);
       return;
     }
     this.shape = shapeOf(view, width, height);
     grid(pen, this.shape, width, height);
-    bars(pen, this.shape, view, this.hover);
+    if (view.curve) curve(pen, this.shape, view, this.hover);
+    else bars(pen, this.shape, view, this.hover);
     lines(pen, this.shape, view, width);
     this.label();
   }
@@ -78,8 +90,8 @@ export class Ladder {
     if (!row) return;
     const parts = [['calls', row.call], ['puts', row.put], ['net', row.net]].filter(([, value]) => value !== undefined);
     const figures = parts.map(([name, value]) => `${name.padEnd(7)}${dollars(value)}`);
-    const counts = [`OI     ${count(row.callOi)} / ${count(row.putOi)}`, `volume ${count(row.callVolume)} / ${count(row.putVolume)}`];
-    this.tip.textContent = [strike(row.strike), ...figures, ...counts].join('\n');
+    const counts = row.callOi === undefined ? [] : [`OI     ${count(row.callOi)} / ${count(row.putOi)}`, `volume ${count(row.callVolume)} / ${count(row.putVolume)}`];
+    this.tip.textContent = [strike(Math.round(row.strike * 100) / 100), ...figures, ...counts].join('\n');
   }
 }
 
@@ -151,6 +163,36 @@ function bars(pen, shape, view, hover) {
     }
   }
   pen.globalAlpha = 1;
+}
+
+// Exposure if spot stood there: one line, filled towards zero by its sign.
+function curve(pen, shape, view, hover) {
+  const at = view.rows.map((row) => [shape.x(row.net), shape.y(row.strike)]);
+  for (const [colour, positive] of [[css('--call'), true], [css('--put'), false]]) {
+    pen.save();
+    pen.beginPath();
+    pen.rect(positive ? shape.x(0) : shape.left, shape.top, positive ? shape.right - shape.x(0) : shape.x(0) - shape.left, shape.bottom - shape.top);
+    pen.clip();
+    pen.beginPath();
+    pen.moveTo(shape.x(0), at[0][1]);
+    at.forEach(([x, y]) => pen.lineTo(x, y));
+    pen.lineTo(shape.x(0), at.at(-1)[1]);
+    pen.fillStyle = pen.strokeStyle = colour;
+    pen.globalAlpha = 0.22;
+    pen.fill();
+    pen.globalAlpha = 1;
+    pen.lineWidth = 2;
+    pen.beginPath();
+    at.forEach(([x, y]) => pen.lineTo(x, y));
+    pen.stroke();
+    pen.restore();
+  }
+  const place = hover && view.rows.findIndex((row) => row.strike === hover.strike);
+  if (!hover || place < 0) return;
+  pen.fillStyle = css('--text');
+  pen.beginPath();
+  pen.arc(...at[place], 4, 0, 2 * Math.PI);
+  pen.fill();
 }
 
 // Lines lie at their price; their labels are moved apart where they would cover one another.

@@ -11,6 +11,11 @@ export function dollars(value) {
   return `${sign}$${(size / unit).toFixed(digits)}${name && ' ' + name}`;
 }
 
+// The same with its sign, for a difference.
+export function change(value) {
+  return value > 0 ? `+${dollars(value)}` : dollars(value);
+}
+
 export function points(value, digits = 2) {
   if (value === null || value === undefined) return dash;
   return value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
@@ -30,11 +35,14 @@ export function away(level, spot) {
   return size === '0.00' ? 'at spot' : `${share < 0 ? '−' : '+'}${size}%`;
 }
 
-export function age(seconds) {
-  if (seconds < 10) return `${seconds.toFixed(1)} s old`;
-  if (seconds < 120) return `${seconds.toFixed(0)} s old`;
-  if (seconds < 7200) return `${(seconds / 60).toFixed(0)} min old`;
-  return seconds < 172800 ? `${(seconds / 3600).toFixed(0)} h old` : `${(seconds / 86400).toFixed(0)} days old`;
+export const age = (seconds) => `${span(seconds)} old`;
+
+export function span(seconds) {
+  if (seconds === null || seconds === undefined) return dash;
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 120) return `${seconds.toFixed(0)} s`;
+  if (seconds < 7200) return `${(seconds / 60).toFixed(0)} min`;
+  return seconds < 172800 ? `${(seconds / 3600).toFixed(0)} h` : `${(seconds / 86400).toFixed(0)} days`;
 }
 
 const NEW_YORK = 'America/New_York';
@@ -50,4 +58,13 @@ export function newYork(nanoseconds) {
     timeZone: 'America/New_York', year: 'numeric', month: 'short', day: 'numeric',
     hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false,
   }) + ' New York';
+}
+
+// A date as the lists of expiries have it: 2026-12-18.
+export function day(date) {
+  return new Date(`${date}T00:00:00Z`).toLocaleDateString('en-US', { timeZone: 'UTC', year: 'numeric', month: 'short', day: 'numeric' });
+}
+
+export function shortDay(date) {
+  return new Date(`${date}T00:00:00Z`).toLocaleDateString('en-US', { timeZone: 'UTC', month: 'short', day: 'numeric' });
 }
