@@ -44,6 +44,11 @@ def counted(page: Any, part: str) -> list[str]:
     return asked
 
 
+def ask_again(page: Any) -> None:
+    """Choose another scope, so that a panel that was refused asks at once."""
+    page.dispatch_event("#scope input[value='0dte']", "click")
+
+
 # Futures
 
 
@@ -106,9 +111,11 @@ def test_without_a_basis_a_future_has_no_levels(
     levels = rows(page, "#level-list dd")
     assert all(one.startswith("–") and words in one for one in levels[:6]), levels
     assert text(page, "#total-list dd:first-of-type").startswith(("$", "−$"))
-    shown(page, "#change-note", "Without a basis its strikes are not known")
-    assert rows(page, "#change-rows tr")[3].startswith("10 min – +$30.0 mn +$57.0 mn")
-    assert "No levels" not in text(page, "#caption")
+    shown(page, "#change-note", "To 10:30:00")
+    changed = rows(page, "#change-rows tr")[3]
+    assert (changed.startswith("10 min – "), words in changed, "+$57.0 mn" in changed) == (
+        True,
+    ) * 3
 
 
 def test_a_basis_that_grew_old_says_so(page: Any, store: redis.Redis) -> None:
@@ -144,6 +151,7 @@ def test_changes_of_half_an_hour(page: Any, store: redis.Redis) -> None:
     """The half hour by hand, under both weights; a future's strikes are in its own points."""
     set_basis(store)
     fill_ring(store, RING)
+    ask_again(page)
     shown(page, "#change-note", "To 10:30:00 New York, by open interest")
     assert rows(page, "#change-rows tr") == BY_INTEREST
 
@@ -161,6 +169,7 @@ def test_changes_just_after_the_open(page: Any, store: redis.Redis) -> None:
     opened = et_ns(DAY, 9, 31)
     set_clock(store, opened)
     put(store, RING, entry_by_hand(0, HALF_HOUR[0], ts_ns=opened))
+    ask_again(page)
 
     shown(page, "#change-rows", "before today’s open")
     found = rows(page, "#change-rows tr")
@@ -181,6 +190,7 @@ def test_changes_that_are_not_kept(page: Any) -> None:
 def test_nothing_is_asked_while_nobody_looks(page: Any, store: redis.Redis) -> None:
     """A hidden tab asks for no changes, and asks at once when it is seen again; nothing jumps."""
     fill_ring(store, RING)
+    ask_again(page)
     shown(page, "#change-note", "To 10:30:00")
     places = "() => [...document.querySelectorAll('.panel')].map(e => e.offsetTop + e.offsetHeight)"
     before = page.evaluate(places)
@@ -280,6 +290,20 @@ def test_the_surface_follows_its_switches(page: Any, surface: list[str]) -> None
     with page.expect_request("**/surface?*span=0.05*"):
         page.dispatch_event("#window input[value='0.05']", "click")
     assert "exposure=vendor&weight=volume" in surface[-1]
+
+
+def test_the_surface_of_a_future(page: Any, surface: list[str], store: redis.Redis) -> None:
+    """Its index's, at the future's prices; without a basis nothing, and why."""
+    set_basis(store)
+    page.select_option("#symbol", "/ES")
+    page.locator("#surface-panel").scroll_into_view_if_needed()
+    page.wait_for_selector("#surface[aria-label*='spot 6,024']")
+    assert "at 6,021.50 of 2025-06-02" in page.get_attribute("#surface", "aria-label")
+    assert "/gex/SPX/surface" in surface[-1]
+
+    set_basis(store, method=None, basis=None, reason="no_future")
+    shown(page, "#surface-note", "Without a basis the strikes in points of /ES are not known.")
+    assert "no figures" in page.get_attribute("#surface", "aria-label")
 
 
 def test_a_surface_off_the_screen_is_not_asked_for(page: Any, surface: list[str]) -> None:
@@ -386,7 +410,7 @@ def test_changes_of_level(page: Any, store: redis.Redis) -> None:
     shown(page, "#events", "0DTE")
     assert rows(page, "#events li") == [
         "10:29:55 All low → no figures no spot",
-        "10:28:55 0DTE high → low one-sided quotes, no quote moves any more",
+        "10:28:55 0DTE high → low one-sided quotes, no near-money quote has changed for a minute",
     ]
     assert not page.is_visible("#events-note")
     page.select_option("#symbol", "SPY")

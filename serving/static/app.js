@@ -19,7 +19,7 @@ const chosen = { symbol: '', scope: 'all', weight: 'oi', side: 'net', window: 0.
 let snapshot = null, heardMs = 0, ageS = 0, scopes = null;
 
 const ladder = new Ladder($('bars'), $('tip'));
-const change = new ChangePanel(chosen, () => snapshot);
+const change = new ChangePanel(chosen);
 const surface = new SurfacePanel(chosen, () => snapshot);
 const events = followEvents(chosen);
 const live = new Live({
@@ -84,7 +84,7 @@ function render() {
   renderConfidence(s);
   renderExpiries(s.expiries);
   $('caption').textContent = ladder.render(s, figures, chosen);
-  if (s.basis) { change.render(); surface.render(); }
+  if (s.basis) surface.render();
   $('provenance').textContent =
     `${s.symbol} · scope ${s.scope} · convention ${s.convention} · source ${s.source} · ${s.contracts.toLocaleString('en-US')} contracts · quotes of ${newYork(s.ts_event_ns)} · ${s.dealer}`;
 }

@@ -1,10 +1,9 @@
 // Change over time: which strikes moved most since 1 to 30 minutes ago, and how far the total did.
 
 import { $, element, say } from './dom.js';
-import { change, clock, dash, strike } from './format.js';
+import { change, clock, dash, price } from './format.js';
 import { path } from './live.js';
 import { Poll } from './poll.js';
-import { indexOf, shiftOf } from './symbols.js';
 import { scopeName, why } from './words.js';
 
 const EVERY_MS = 1000, RUNNERS_UP = 2;
@@ -12,10 +11,8 @@ const KEPT = ['all', '0dte', 'front0', 'front1', 'full90'];
 const SINCE = { current: 'now', one: '1 min', five: '5 min', ten: '10 min', fifteen: '15 min', thirty: '30 min' };
 
 export class ChangePanel {
-  // `snapshot` gives the newest figures of the page, for the basis of a future.
-  constructor(chosen, snapshot) {
+  constructor(chosen) {
     this.chosen = chosen;
-    this.snapshot = snapshot;
     this.answer = null;
     this.poll = new Poll(EVERY_MS, {
       address: () => this.address(),
@@ -27,7 +24,7 @@ export class ChangePanel {
 
   address() {
     const { symbol, scope } = this.chosen;
-    return symbol && KEPT.includes(scope) ? `/api/v1/gex/${path(indexOf(symbol))}/maxchange?scope=${scope}` : null;
+    return symbol && KEPT.includes(scope) ? `/api/v1/gex/${path(symbol)}/maxchange?scope=${scope}` : null;
   }
 
   follow() {
@@ -50,16 +47,14 @@ export class ChangePanel {
     const { answer } = this;
     if (!answer) return;
     const weight = this.chosen.weight === 'oi' ? 'open_interest' : 'volume';
-    const shift = shiftOf(this.chosen.symbol, this.snapshot());
     const most = Math.max(...answer.changes.map((each) => Math.abs(each[weight].change ?? 0)));
-    $('change-rows').replaceChildren(...answer.changes.map((each) => row(SINCE[each.look_back], each[weight], shift, most)));
+    $('change-rows').replaceChildren(...answer.changes.map((each) => row(SINCE[each.look_back], each[weight], most)));
     const words = weight === 'volume' ? 'volume of the day' : 'open interest';
-    const basis = shift === null ? ' Without a basis its strikes are not known.' : '';
-    this.note(`To ${clock(answer.ts_event_ns)} New York, by ${words}${answer.stale ? ', stale' : ''}; “now” is against the second before.${basis}`);
+    this.note(`To ${clock(answer.ts_event_ns)} New York, by ${words}${answer.stale ? ', stale' : ''}; “now” is against the second before.`);
   }
 }
 
-function row(name, moved, shift, most) {
+function row(name, moved, most) {
   const net = element('td', change(moved.net_gex_change));
   if (moved.net_gex_reason && moved.net_gex_reason !== moved.reason) net.append(' ', element('small', why(moved.net_gex_reason)));
   if (moved.strike === null) {
@@ -67,10 +62,9 @@ function row(name, moved, shift, most) {
     reason.colSpan = 2;
     return tableRow(name, [reason, element('td', '', [], 'bars'), net, element('td', '', [], 'also')]);
   }
-  const at = (value) => (shift === null ? dash : strike(Math.round((value + shift) * 100) / 100));
-  const runners = moved.top.slice(1, 1 + RUNNERS_UP).map(([place, value]) => `${at(place)} ${change(value)}`).join('   ');
+  const runners = moved.top.slice(1, 1 + RUNNERS_UP).map(([place, value]) => `${price(place)} ${change(value)}`).join('   ');
   const left = moved.skipped ? `   ${moved.skipped} new or gone` : '';
-  return tableRow(name, [...cells(at(moved.strike), change(moved.change), moved.change / most), net, element('td', `${runners}${left}`.trim(), [], 'also')]);
+  return tableRow(name, [...cells(price(moved.strike), change(moved.change), moved.change / most), net, element('td', `${runners}${left}`.trim(), [], 'also')]);
 }
 
 function cells(place, value, share = 0) {

@@ -1,6 +1,6 @@
 // A ladder of strikes: price runs up the side, exposure to both sides of zero.
 
-import { dollars, points, strike } from './format.js';
+import { dollars, points, price } from './format.js';
 import { viewOf } from './ladder.js';
 
 const MARGIN = { left: 62, right: 14, top: 22, bottom: 22 };
@@ -91,7 +91,7 @@ export class Ladder {
     const parts = [['calls', row.call], ['puts', row.put], ['net', row.net]].filter(([, value]) => value !== undefined);
     const figures = parts.map(([name, value]) => `${name.padEnd(7)}${dollars(value)}`);
     const counts = row.callOi === undefined ? [] : [`OI     ${count(row.callOi)} / ${count(row.putOi)}`, `volume ${count(row.callVolume)} / ${count(row.putVolume)}`];
-    this.tip.textContent = [strike(Math.round(row.strike * 100) / 100), ...figures, ...counts].join('\n');
+    this.tip.textContent = [price(row.strike), ...figures, ...counts].join('\n');
   }
 }
 
@@ -216,7 +216,7 @@ function lines(pen, shape, view, width) {
   }
   pen.setLineDash([]);
   for (const line of placed) {
-    const text = `${line.name} ${strike(Math.round(line.at * 100) / 100)}`;
+    const text = `${line.name} ${price(line.at)}`;
     const wide = pen.measureText(text).width + 10;
     pen.fillStyle = css('--panel');
     pen.globalAlpha = 0.88;

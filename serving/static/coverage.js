@@ -18,8 +18,9 @@ export function renderConfidence(s) {
   $('meter').className = s.confidence_level ?? '';
   const factors = s.coverage?.factors ?? {};
   const items = (s.coverage?.reasons ?? []).map((reason) => {
-    const [name] = reason.split(':');
-    return element('li', '', [element('b', percent(factors[name], 0)), ` ${FACTORS[name] ?? name}`]);
+    const [name, detail] = reason.split(':');
+    const words = (FACTORS[name] ?? name) + (detail ? `: ${FEED[detail] ?? why(detail)}` : '');
+    return element('li', '', [element('b', percent(factors[name], 0)), ` ${words}`]);
   });
   if (!items.length && s.coverage) items.push(element('li', 'Nothing lowers it much.'));
   if (s.gap_s > 0) items.unshift(element('li', '', [element('b', `${Math.ceil(s.gap_s)} s`), ` of the feed lost (${s.gap_causes.join(', ')}) and not made up for yet by a whole chain`]));

@@ -25,6 +25,9 @@ export function strike(value) {
   return value === null || value === undefined ? dash : points(value, Number.isInteger(value) ? 0 : 2);
 }
 
+// A strike that a basis may have moved.
+export const price = (value) => strike(value === null ? null : Math.round(value * 100) / 100);
+
 export function percent(value, digits = 1) {
   return value === null || value === undefined ? dash : `${(100 * value).toFixed(digits)}%`;
 }

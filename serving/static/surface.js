@@ -1,7 +1,7 @@
 // The surface: exposure by strike and expiry, asked for while it is on the screen.
 
 import { $, onChoice, say } from './dom.js';
-import { clock, dash, dollars, strike } from './format.js';
+import { clock, dash, dollars, price } from './format.js';
 import { Heatmap } from './heatmap.js';
 import { path } from './live.js';
 import { Poll } from './poll.js';
@@ -57,7 +57,7 @@ export class SurfacePanel {
     const cells = answer[weight];
     if (!cells || !answer.strikes.length) { this.empty(`No surface: ${why(answer.null_reasons[weight]) || 'no strike in this range'}.`); return; }
     const most = Math.max(...cells.net.flat().map((value) => Math.abs(value ?? 0)));
-    const said = (at) => strike(Math.round((at + shift) * 100) / 100);
+    const said = (at) => price(at + shift);
     this.map.show({ ...cells, strikes: answer.strikes, dates: answer.columns, spot: answer.spot, most, said });
     say($('surface-least'), dollars(-most));
     say($('surface-most'), dollars(most));

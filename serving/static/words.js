@@ -32,7 +32,7 @@ const CAUSES = {
 };
 export const FEED = {
   no_windows: 'no answer of the chain yet', silent: 'the feed is silent',
-  frozen: 'no quote moves any more', windows: 'chain windows late or incomplete',
+  frozen: 'no near-money quote has changed for a minute', windows: 'chain windows late or incomplete',
 };
 
 export function scopeName(scope) {
