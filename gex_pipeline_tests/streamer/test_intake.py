@@ -153,6 +153,24 @@ def test_an_answer_is_its_rows_and_itself(bench: Bench) -> None:
     }
 
 
+def test_contracts_that_are_no_standard_ones_are_counted_by_reason(bench: Bench) -> None:
+    """An adjusted contract and one of another size are in no figure; the ledger has them."""
+    listed = CHAIN["callExpDateMap"]["2026-11-20:0"]["6000.0"][:1]
+    odd = [
+        CALL | {"symbol": "SPXW  261120C06005000", "nonStandard": True},
+        CALL | {"symbol": "SPXW  261120C06010000", "multiplier": 10},
+    ]
+    maps = {"2026-11-20:0": {"6000.0": listed, "6005.0": odd[:1], "6010.0": odd[1:]}}
+    answer = json.dumps(CHAIN | {"callExpDateMap": maps}).encode()
+    bench.intake.chain("SPX", read_part(answer, DAY, DAY))
+
+    ledger = bench.ledger()
+    assert ledger["option_quotes", "received", ""] == 3
+    assert ledger["option_quotes", "written", ""] == 1
+    assert ledger["option_quotes", "rejected", "adjusted"] == 1
+    assert ledger["option_quotes", "rejected", "multiplier"] == 1
+
+
 def test_what_is_asked_for_again_is_conflated(bench: Bench) -> None:
     """Its halves say it all: nothing of a cut answer is written, all of it is told."""
     part = read_part(json.dumps(CHAIN).encode(), DAY, DAY)

@@ -1,0 +1,31 @@
+"""Rounds of whole chains: how long until the next one."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from gex_pipeline.feeds.ratelimit import RateLimit
+from gex_pipeline.streamer import chainpoll
+from gex_pipeline.streamer.chainpoll import ChainPoll
+from gex_pipeline.streamer.connection import Wishes
+from gex_pipeline.streamer.plan import Plan
+
+
+def test_the_open_ends_the_long_wait_of_a_closed_market(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A round of the night takes days here; when the market opens the next one begins."""
+    nobody: Any = None
+    poll = ChainPoll(nobody, Plan((), (), (), 10), nobody, Wishes(), RateLimit(100))
+    looks = iter([False] * 3)
+    monkeypatch.setattr(chainpoll, "_CLOSED_TIMES", 10**9)
+    monkeypatch.setattr(chainpoll, "_LOOK_S", 0.01)
+    monkeypatch.setattr(poll, "_open", lambda: next(looks, True))
+
+    async def until_next_round() -> None:
+        rounds = asyncio.create_task(poll.run(0.02))
+        while poll.rounds < 2:  # noqa: ASYNC110 # a counter
+            await asyncio.sleep(0.01)
+        rounds.cancel()
+
+    asyncio.run(asyncio.wait_for(until_next_round(), 20))
+    assert next(looks, None) is None
