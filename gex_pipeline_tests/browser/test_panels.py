@@ -9,7 +9,7 @@ import redis
 
 from gex_pipeline.exposure.coverage import Live
 from gex_pipeline.exposure.snapshot import GexSnapshot
-from gex_pipeline.hot.levels import LevelSeen, append_levels
+from gex_pipeline.hot.confidence import LevelSeen, append_levels
 from gex_pipeline.market.sessions import SECOND_NS, et_ns
 from gex_pipeline_tests.browser.reading import shown, state, text
 from gex_pipeline_tests.gateway.market import KEYS, live_bytes, publish, set_clock, snapshots
