@@ -13,7 +13,6 @@ from gex_pipeline.cli import COMMANDS, gex
 from gex_pipeline.exposure.change import Change, Changes
 from gex_pipeline.exposure.coverage import Coverage, Factors, Forwards, Live
 from gex_pipeline.exposure.crossings import Flip
-from gex_pipeline.exposure.estimate import Signed
 from gex_pipeline.exposure.levels import ExpectedMove, Level, Walls
 from gex_pipeline.exposure.scopes import NAMES
 from gex_pipeline.exposure.snapshot import (
@@ -24,7 +23,6 @@ from gex_pipeline.exposure.snapshot import (
     StrikeRow,
     VendorCheck,
 )
-from gex_pipeline.exposure.surface import Cells, Column, Surface
 from gex_pipeline.feeds.schwab.decode import Reason
 from gex_pipeline.hot.keys import Keys
 from gex_pipeline.quality.rules import RULES, Rule
@@ -117,10 +115,6 @@ def test_examples_run(name: str) -> None:
         Live,
         Change,
         Changes,
-        Surface,
-        Column,
-        Cells,
-        Signed,
     ],
 )
 def test_every_number_of_the_payload_is_explained(shape: type[msgspec.Struct]) -> None:

@@ -14,12 +14,13 @@ from typing import Any, Final
 import msgspec
 import pyarrow as pa
 
+from gex_pipeline.archive.rebasis import NO_BASIS, Rebased, Rebasis
 from gex_pipeline.errors import NotRecordedError
 from gex_pipeline.exposure.convention import GEXC_1, Convention
 from gex_pipeline.exposure.lane import Lane, Second
 from gex_pipeline.exposure.level_change import Levels
 from gex_pipeline.exposure.live import Image
-from gex_pipeline.exposure.moment import PUBLISHED, figures, gex_second
+from gex_pipeline.exposure.moment import PUBLISHED, LiveSnapshot, figures, gex_second
 from gex_pipeline.exposure.underlying import Underlying
 from gex_pipeline.hot.chains import decode_image
 from gex_pipeline.lake.columns import schema_of
@@ -69,6 +70,8 @@ class Recomputed(msgspec.Struct, frozen=True, kw_only=True):
     """Changes of confidence level between the rows."""
     changes_different: int = 0
     """Those of recorded rows that the lake has not, or otherwise, and what it has beside them."""
+    basis: Rebased = NO_BASIS
+    """What became of the basis of its indexes' futures."""
 
 
 def recompute(
@@ -119,14 +122,16 @@ def _recompute(
         {_key(row): row for row in _changes(paths, own, date) if row.convention == convention.id},
         [row for image in before.values() for row in _image_rows(image.asof_ns, image, convention)],
     )
-    for rows in _batches(_rows(itertools.chain(begun, seconds), convention)):
+    basis = Rebasis(paths, tape, date) if convention.id == GEXC_1.id else None
+    for rows in _batches(_rows(itertools.chain(begun, seconds), convention, basis)):
         for symbol in symbols:
             ours = [row for row in rows if row.symbol == symbol]
             shared = {"session_date": date, "tape": own.tape, "mode": mode}
             tables[symbol].append(_table(ours, shared, tally.rows))
             tally.take(ours)
     _keep(paths, date, f"{convention.id.replace(':', '-')}.{own.tape}", chain, tables)
-    return tally.result(own.tape, convention.id, symbols)
+    done = tally.result(own.tape, convention.id, symbols)
+    return msgspec.structs.replace(done, basis=basis.result()) if basis else done
 
 
 class _Tally:
@@ -229,14 +234,28 @@ def _seconds(
                 before |= {image.symbol: image for image in second.images}
 
 
-def _rows(seconds: Iterable[Second], convention: Convention) -> Iterator[GexSecond]:
+def _rows(
+    seconds: Iterable[Second], convention: Convention, basis: Rebasis | None
+) -> Iterator[GexSecond]:
     for second in seconds:
-        for image in second.images:
-            yield from _image_rows(second.ts_ns, image, convention)
+        folded = [(image, _figures(image, convention)) for image in second.images]
+        for image, snapshots in folded:
+            yield from _second_rows(second.ts_ns, image, snapshots)
+        if basis is not None:
+            basis.take(second, folded)
 
 
 def _image_rows(ts_ns: int, image: Image, convention: Convention) -> Iterator[GexSecond]:
-    snapshots = figures(image, PUBLISHED, final=True, convention=convention)
+    return _second_rows(ts_ns, image, _figures(image, convention))
+
+
+def _figures(image: Image, convention: Convention) -> dict[str, LiveSnapshot]:
+    return figures(image, PUBLISHED, final=True, convention=convention)
+
+
+def _second_rows(
+    ts_ns: int, image: Image, snapshots: dict[str, LiveSnapshot]
+) -> Iterator[GexSecond]:
     for scope in PUBLISHED:
         yield gex_second(ts_ns, image, snapshots[scope])
 

@@ -60,7 +60,8 @@ def levels(*, source: str, scope: str, convention: str, as_of: str | None, as_js
 
     FILE is a Cboe quote table (CSV or .dat), a Cboe option JSON or a Schwab chain JSON; its content
     decides. Of a SYMBOL, --as-of reads the lake and gives what live recorded for that second;
-    without it, the newest chain of the running engine. Dollars are of dealer delta per +1% of spot.
+    without it, the newest chain of the running engine. Of a future or view (/ES, ES_SPX) the levels
+    are its index's, moved by the basis. Dollars are of dealer delta per +1% of spot.
 
     \b
     Example:
@@ -68,6 +69,7 @@ def levels(*, source: str, scope: str, convention: str, as_of: str | None, as_js
       gex levels spx_quotedata.csv --scope 0dte
       gex levels spx_quotedata.csv --json | jq .zero_gamma
       gex levels SPX --as-of 2026-11-20T10:00
+      gex levels /ES
     """
     known, moment_ns = _known(convention), _moment_ns(as_of)
     symbol = _symbol(source)

@@ -6,6 +6,7 @@ import click
 
 from gex_pipeline.cli.bars import bars
 from gex_pipeline.exposure.coverage import Coverage, Live
+from gex_pipeline.exposure.futures import FutureSnapshot
 from gex_pipeline.exposure.levels import Level
 from gex_pipeline.exposure.moment import LiveSnapshot
 from gex_pipeline.exposure.snapshot import ExpiryRow, Exposure, GexSnapshot
@@ -63,6 +64,20 @@ def _heading(snapshot: GexSnapshot) -> Iterator[str]:
     yield f"$ of dealer delta per +1% of spot; {snapshot.dealer}"
     if isinstance(snapshot, LiveSnapshot):
         yield from _feed(snapshot)
+    if isinstance(snapshot, FutureSnapshot):
+        yield _basis(snapshot)
+
+
+def _basis(snapshot: FutureSnapshot) -> str:
+    """Return what an index's levels are moved by."""
+    basis = snapshot.basis
+    if basis.points is None:
+        return click.style(f"no basis of {snapshot.index}: {basis.reason}", fg="red")
+    line = (
+        f"levels of {snapshot.index} {basis.points:+.2f} ({basis.source}, {basis.age_s or 0:.0f} s"
+        f" old, {basis.contract or 'contract not told'}, by {basis.quoted or 'nobody quoted'})"
+    )
+    return click.style(f"{line}, STALE", fg="red") if basis.stale else line
 
 
 def _feed(snapshot: LiveSnapshot) -> Iterator[str]:

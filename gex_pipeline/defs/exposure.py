@@ -64,6 +64,7 @@ def gex(context: dg.AssetExecutionContext, pipeline: Given, config: Convention):
     date = datetime.date.fromisoformat(context.partition_key)
     done = pipeline.recompute(date, config.convention, config.parameters)
     different = [each.first_different for each in done if each.different]
+    different += [each.basis.first_different for each in done if each.basis.different]
     otherwise = sum(each.changes_different for each in done)
     return dg.MaterializeResult(
         metadata={
@@ -75,6 +76,9 @@ def gex(context: dg.AssetExecutionContext, pipeline: Given, config: Convention):
             "unrecorded": sum(each.unrecorded for each in done),
             "level_changes": sum(each.changes for each in done),
             "level_changes_different": otherwise,
+            "basis": sum(each.basis.rows for each in done),
+            "basis_different": sum(each.basis.different for each in done),
+            "basis_unrecorded": sum(each.basis.unrecorded for each in done),
         },
         check_results=[
             dg.AssetCheckResult(

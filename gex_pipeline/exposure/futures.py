@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from gex_pipeline.exposure.basis import TOO_OLD_S, Method
+from gex_pipeline.exposure.moment import LiveSnapshot
 from gex_pipeline.market.events import Basis
 from gex_pipeline.market.futures import expiry_of, root_of
 from gex_pipeline.market.sessions import SECOND_NS
@@ -72,6 +73,15 @@ class InForce(msgspec.Struct, frozen=True, kw_only=True):
     samples: int | None = None
     """Seconds of the newest 30 with a price of both."""
     note: str = NOTE
+
+
+class FutureSnapshot(LiveSnapshot, frozen=True, kw_only=True):
+    """An index's snapshot in the points of its future."""
+
+    index: str
+    index_levels: dict[str, float | None]
+    """Spot, zero gamma and walls in the index's own points."""
+    basis: InForce
 
 
 def of_row(row: Basis) -> FutureBasis:
@@ -147,6 +157,12 @@ def moved(snapshot: Figures, symbol: str, basis: InForce) -> Figures:
         "index": snapshot["symbol"],
         "index_levels": {name: snapshot.get(name) for name in _KEPT},
     }
+
+
+def moved_snapshot(snapshot: LiveSnapshot, symbol: str, basis: InForce) -> FutureSnapshot:
+    """Return the same as a value."""
+    figures = moved(msgspec.json.decode(msgspec.json.encode(snapshot)), symbol, basis)
+    return msgspec.convert(figures | {"basis": basis}, FutureSnapshot, strict=False)
 
 
 def _exposure(part: Figures, shift: float | None, reason: str) -> Figures:

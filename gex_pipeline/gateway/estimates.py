@@ -77,13 +77,9 @@ class EstimateAnswer(Figures, frozen=True, kw_only=True):
     market: Market
     age_s: float
     stale: bool
-    replayed: bool = False
-    """True, and the replay's id in `session`: not the market of now."""
-    session: str | None = None
     spot: float | None
     ts_event_ns: int
     ts_recv_ns: int
-    asof_rule: str
     convention: str
     unit: str
     dealer: str

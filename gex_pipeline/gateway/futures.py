@@ -108,7 +108,7 @@ async def basis_of(gateway: "Gateway", symbol: str) -> tuple[InForce, FuturePric
     """
     root, index = root_of(symbol), index_of(symbol) or ""
     entry = await gateway.listen(gateway.place.keys.basis(index))
-    known = _decoded(entry.value).get(root)
+    known = decode_board(entry.value).get(root)
     quote = await _newest_quote(gateway, root, known)
     now_ns = gateway.now_ns()
     basis = in_force(
@@ -164,7 +164,7 @@ def check_front(symbol: str, front: str | None) -> None:
         raise NotFrontError(symbol, root_of(symbol), front)
 
 
-def _decoded(value: bytes | None) -> dict[str, FutureBasis]:
+def decode_board(value: bytes | None) -> dict[str, FutureBasis]:
     """Return the basis by root; bytes that another version wrote are as good as none."""
     try:
         return _board.decode(value) if value else {}

@@ -57,13 +57,9 @@ class SurfaceAnswer(msgspec.Struct, frozen=True, kw_only=True):
     market: Market
     age_s: float
     stale: bool
-    replayed: bool = False
-    """True, and the replay's id in `session`: not the market of now."""
-    session: str | None = None
     spot: float | None
     ts_event_ns: int
     ts_recv_ns: int
-    asof_rule: str
     convention: str
     dealer: str
     final: bool

@@ -7,7 +7,18 @@ import redis
 from gex_pipeline.hot.keys import DAY_S, Keys
 from gex_pipeline.hot.session import SERVICE, SESSION_TTL_S
 
-_DATA: Final = ("tape", "last", "ticks", "options", "depth", "chain", "gex", "gexring")
+_DATA: Final = (
+    "tape",
+    "last",
+    "ticks",
+    "options",
+    "depth",
+    "chain",
+    "gex",
+    "gexring",
+    "basis",
+    "resume",
+)
 """First words of the keys that a generation fills."""
 
 
@@ -24,7 +35,7 @@ def clear(store: redis.Redis, keys: Keys) -> None:
     with store.pipeline(transaction=False) as pipe:
         for key in found:
             pipe.delete(key)
-            if key.startswith(f"{keys.prefix}gex:".encode()):
+            if key.startswith((f"{keys.prefix}gex:".encode(), f"{keys.prefix}basis:".encode())):
                 pipe.publish(key.decode(), b"")
         pipe.execute()
 

@@ -34,7 +34,7 @@ from gex_pipeline_tests.engine.builders import beat, numbered, quote_of, told
 from gex_pipeline_tests.engine.conftest import wait_until
 from gex_pipeline_tests.synthetic import ASOF_NS, DAY, synthetic_chain
 
-INDEX, EQUITY = "schwab.index", "schwab.equity"
+INDEX, EQUITY, FUTURES = "schwab.index", "schwab.equity", "schwab.cme"
 SYMBOLS = ("SPX", "SPY")
 LIVE = Keys("sim:")
 LENGTH_S = 150
@@ -79,6 +79,19 @@ def equity_events() -> list[Event]:
     return events
 
 
+def future_events() -> list[Event]:
+    """Return what the futures' tape tells: a quote of /ES and a beat a second, and a halt."""
+    events: list[Event] = []
+    for second in range(LENGTH_S + 1):
+        at_ns = START_NS + second * S
+        stamp = at_ns - 400_000_000
+        mid = CHAIN.spot + 21 + second % 7 / 4
+        if not 80 <= second < 100:
+            events.append(Quote("/ES", stamp, stamp, bid=mid, ask=mid, contract="/ESM25"))
+        events.append(beat(at_ns - 1))
+    return events
+
+
 def frames(tape: str, events: list[Event]) -> list[Frame]:
     """Return a tape's frames."""
     every = numbered(events)
@@ -88,7 +101,7 @@ def frames(tape: str, events: list[Event]) -> list[Frame]:
 
 def record(store: redis.Redis, root: Path) -> None:
     """Put the feed on the live tapes, have the live engine record it, and archive all of it."""
-    tapes = {INDEX: index_events(), EQUITY: equity_events()}
+    tapes = {INDEX: index_events(), EQUITY: equity_events(), FUTURES: future_events()}
     for tape, events in tapes.items():
         for frame in frames(tape, events):
             store.xadd(LIVE.tape(tape), {b"f": encode_frame(frame)}, id=str(frame.position))

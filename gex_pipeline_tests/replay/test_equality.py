@@ -25,7 +25,7 @@ from gex_pipeline.hot.session import read_session, session_keys
 from gex_pipeline.hot.tape import tape_end
 from gex_pipeline.lake.parts import read_chain
 from gex_pipeline.lake.paths import LakePaths
-from gex_pipeline.market.events import Event, Gap, Heartbeat, LedgerCount
+from gex_pipeline.market.events import Basis, Event, Gap, Heartbeat, LedgerCount
 from gex_pipeline.market.sessions import SECOND_NS
 from gex_pipeline_tests.replay.stretch import archived, by_figure
 from gex_pipeline_tests.streamer.stage import Stage, staged, wait_until
@@ -131,6 +131,9 @@ def test_replayed_figures_equal_the_live_ones(stage: Stage) -> None:
         stamps = sorted(key[3] for key in of_all)
         assert len(stamps) >= MARKET_S - 2
         assert stamps == list(range(stamps[0], stamps[-1] + 1, 1_000_000_000))
+    basis = by_figure(archived(stage.root, "gex.cme"))
+    assert by_figure(on_tape(stage, keys, "gex.cme")) == basis
+    futures_stand_above_their_index([row for row in basis.values() if isinstance(row, Basis)])
     captured_events_equal_the_tapes(stage)
     replay = stage.start("replay", str(day), "--speed", "max", "--session", "raw", "--capture")
     assert replay.wait(PATIENCE_S) == 0
@@ -138,6 +141,18 @@ def test_replayed_figures_equal_the_live_ones(stage: Stage) -> None:
     assert info is not None
     assert (info.state, info.problem, "schwab.index" in info.positions) == ("ended", None, True)
     assert len(on_tape(stage, session_keys("raw"), "gex.index")) > MARKET_S
+
+
+def futures_stand_above_their_index(rows: list[Basis]) -> None:
+    """Live in nearly every second, of the contract in front, about where options put it."""
+    assert {row.symbol for row in rows} == {"/ES", "/MES"}
+    assert len(rows) >= 2 * (MARKET_S - 2)
+    live = [row for row in rows if row.method == "live"]
+    assert len(live) > 0.9 * len(rows)
+    for row in live:
+        assert row.basis is not None
+        assert row.quoted == "/ES"
+        assert row.contract is not None
 
 
 def captured_events_equal_the_tapes(stage: Stage) -> None:

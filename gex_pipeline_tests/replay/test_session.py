@@ -25,6 +25,7 @@ from gex_pipeline_tests.replay.stretch import (
     archived,
     by_figure,
     equity_events,
+    future_events,
     index_events,
     plan_of,
     seconds,
@@ -60,8 +61,12 @@ def test_replayed_figures_equal_the_recorded_ones(recording: Recording) -> None:
     live = by_figure(archived(recording.root, "gex.index"))
     assert len(seconds(list(live.values()))) >= LENGTH_S - 2
     assert by_figure(one.tape("gex.index")) == live
+    basis = by_figure(archived(recording.root, "gex.cme"))
+    assert len(basis) == 2 * len(seconds(list(live.values())))
+    assert by_figure(one.tape("gex.cme")) == basis
     assert one.info.state == "ended"
-    assert one.info.events == len(index_events()) + len(equity_events())
+    told = [*index_events(), *equity_events(), *future_events()]
+    assert one.info.events == len(told)
     assert {path: path.stat().st_mtime_ns for path in recording.root.rglob("*")} == before
     assert not_of_replays(recording) == before_keys
 
@@ -107,6 +112,10 @@ def test_figures_after_a_later_start_equal_the_recorded_ones(recording: Recordin
     assert min(seconds(list(mine.values()))) >= START_NS + 60 * S
     assert mine == {key: row for key, row in live.items() if key[3] in seconds(list(mine.values()))}
     assert {key for key in live if key[3] > start_ns} <= set(mine)
+    basis = by_figure(archived(recording.root, "gex.cme"))
+    anew = by_figure(one.tape("gex.cme"))
+    assert anew == {key: row for key, row in basis.items() if key in anew}
+    assert {key for key in basis if key[3] > START_NS} <= set(anew)  # those before it put there
 
 
 def test_pause_step_and_speed(recording: Recording) -> None:

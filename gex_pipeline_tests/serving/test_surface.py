@@ -113,21 +113,6 @@ def test_what_is_no_surface_is_told(client: Client, query: str, said: str) -> No
     assert (found.status_code, said in found.json()["detail"]) == (400, True), found.text
 
 
-@pytest.mark.usefixtures("image")
-def test_the_schema_knows_every_field_of_the_answer(app: Litestar, client: Client) -> None:
-    """Of surface and estimate: what is answered is described, and what is described is answered."""
-    gateway = app.state.gateway
-    gateway.place = msgspec.structs.replace(gateway.place, oi_estimate=True)
-    schema = client.get("/schema/openapi.json").json()
-
-    for name in ("surface", "estimate"):
-        route = schema["paths"][f"/api/v1/gex/{{symbol}}/{name}"]["get"]
-        content = route["responses"]["200"]["content"]["application/json"]["schema"]
-        shape = schema["components"]["schemas"][content["$ref"].rpartition("/")[2]]
-        answer = client.get(f"/api/v1/gex/SPX/{name}").json()
-        assert set(shape["properties"]) - {"replayed", "session"} == set(answer), name
-
-
 @pytest.mark.parametrize("query", ["", f"?t={DAY}T10:30"])
 def test_a_future_has_no_surface_of_its_own(client: Client, query: str) -> None:
     """400, and whose to ask for."""
