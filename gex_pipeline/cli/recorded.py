@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
 from redis import Redis
 
 from gex_pipeline.cli.environment import service_settings
@@ -59,6 +60,8 @@ def _future(symbol: str, scope: str, vendor: Vendor | None, asof_ns: int | None)
     known, now_ns = _newest_basis(index, root) if asof_ns is None else _basis_of(image, root)
     stale_after_s = service_settings(strict=False).gex_basis_stale_after_s
     basis = in_force(root, known, asof_ns or now_ns, stale_after_s, None)
+    if known is None and asof_ns is not None:
+        basis = msgspec.structs.replace(basis, reason="not_recorded")
     check_front(symbol, basis.contract)
     return moved_snapshot(snapshot, symbol, basis)
 

@@ -17,7 +17,8 @@ from gex_pipeline.hot.chains import encode_image
 from gex_pipeline.hot.connect import connect
 from gex_pipeline.hot.embedded import EmbeddedServer
 from gex_pipeline.hot.keys import Keys
-from gex_pipeline.market.events import Event
+from gex_pipeline.lake.basis import TAPE
+from gex_pipeline.market.events import Basis, Event
 from gex_pipeline_tests.engine.builders import S, beat, feed, header_of, lane_of, numbered, told
 from gex_pipeline_tests.gateway.recording import FEED, archive, live_seconds
 from gex_pipeline_tests.synthetic import ASOF_NS, DAY, synthetic_chain
@@ -34,6 +35,24 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("GEX_REDIS_URL", raising=False)
     archive(tmp_path / "sim", FEED, EVENTS)
     return tmp_path
+
+
+def basis_row(root: str, ts_ns: int, basis: float | None) -> Basis:
+    """Return a recorded row of a live basis, or of none."""
+    return Basis(
+        root,
+        ts_ns,
+        ts_ns,
+        index="SPX",
+        positions="{}",
+        method=None if basis is None else "live",
+        basis=basis,
+        reason="roll" if basis is None else None,
+        contract=f"{root}M25",
+        quoted="/ES",
+        samples=30,
+        ts_live_ns=ts_ns,
+    )
 
 
 @pytest.fixture
@@ -62,6 +81,40 @@ def test_as_of_is_what_live_recorded() -> None:
     assert json.loads(result.output) == msgspec.to_builtins(expected) | json.loads(
         msgspec.json.encode(expected)
     )
+
+
+def test_a_future_as_of_a_second_is_its_index_moved(data: Path) -> None:
+    """By the basis that was recorded of that second; of another second there is none."""
+    archive(data / "sim", TAPE, numbered([basis_row("/ES", ASOF_NS + S, 21.5)]))
+    plain = json.loads(run("SPX", "--as-of", f"{DAY}T10:30:01", "--json").output)
+
+    result = run("/ES", "--as-of", f"{DAY}T10:30:01", "--json")
+
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.output)
+    assert (found["symbol"], found["index"], found["basis"]["points"]) == ("/ES", "SPX", 21.5)
+    for name in ("spot", "zero_gamma", "call_wall", "max_pain"):
+        assert found[name] == (plain[name] and plain[name] + 21.5)
+    assert found["net_gex"] == plain["net_gex"]
+    text = run("ES_SPX", "--as-of", f"{DAY}T10:30:01").output
+    assert "levels of SPX +21.50 (live, 0 s old, /ESM25, by /ES)" in text
+    assert "no basis of SPX: not_recorded" in run("/ES", "--as-of", f"{DAY}T10:30:02").output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("/YM",), "There are no levels of /YM"),
+        (("/ESU25", "--as-of", f"{DAY}T10:30:01"), "/ES is /ESM25 now"),
+        (("/ES", "--as-of", f"{DAY}T10:30:01", "--convention", "vendor"), "gexc-1"),
+    ],
+)
+def test_what_a_future_cannot_be_asked(data: Path, arguments: tuple[str, ...], said: str) -> None:
+    """Each with what can be."""
+    archive(data / "sim", TAPE, numbered([basis_row("/ES", ASOF_NS + S, 21.5)]))
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert said in result.output
 
 
 @pytest.mark.usefixtures("data")
