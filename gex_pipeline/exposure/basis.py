@@ -32,6 +32,8 @@ LAST_BEFORE_PARITY_S: Final = 300
 """An older basis gives way to the one that options imply, if there is one."""
 TOO_OLD_S: Final = 86_400
 """An older one is none."""
+REACH: Final = 4.0
+"""Times the time of the latest forward to which its carry is drawn out: so does its error grow."""
 _NS: Final = sessions.SECOND_NS
 _QUARTERS: Final = 3
 _NS_PER_YEAR: Final = MINUTES_PER_YEAR * 60 * _NS
@@ -106,7 +108,7 @@ def _implied(snapshot: GexSnapshot, ts_ns: int) -> dict[str, float]:
     found = {}
     for month, settles_ns in _quarters(sessions.et_datetime(ts_ns).date()):
         years = (settles_ns - snapshot.ts_event_ns) / _NS_PER_YEAR
-        if years > 0:
+        if 0 < years <= REACH * carried[-1][0]:
             found[month] = spot * math.exp(_carry(carried, years)) - spot
     return found
 

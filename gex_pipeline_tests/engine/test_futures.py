@@ -105,7 +105,7 @@ def test_each_second_is_recorded_and_published(market: Market, futures: Futures)
     rows = futures.rows()
     assert rows == expected(40)
     assert [row.symbol for row in rows[:2]] == ["/ES", "/MES"]
-    assert {row.method for row in rows} == {"live", "parity"}
+    assert {(row.method, row.reason) for row in rows} == {("live", None), (None, "never_measured")}
     assert {row.quoted for row in rows if 26 * S <= row.ts_recv_ns - ASOF_NS < 29 * S} == {"/MES"}
     data: Any = market.store.get(key)
     board = msgspec.json.decode(data, type=dict[str, FutureBasis])

@@ -310,9 +310,9 @@ def test_a_micro_takes_the_big_one_s() -> None:
 
 
 def test_what_options_imply_is_their_forward_where_the_future_settles() -> None:
-    """Of a chain with F = S exp((r - q) T): within half a tick of that, and proportional outside.
+    """Of a chain with F = S exp((r - q) T): near that, drawn out from the last forward.
 
-    Expiries are ten days, so both futures lie outside: constant carry from the last forward.
+    Expiries are ten days, the future's is the fourteenth; those of autumn lie too far out.
     """
     chain = synthetic_chain(3000, 10)
     lane = lane_of("SPX")
@@ -321,38 +321,51 @@ def test_what_options_imply_is_their_forward_where_the_future_settles() -> None:
     index = index_at(image, figures(image, ("all",), final=True)["all"], second.ts_ns)
 
     assert index.price == 6000.0
-    assert set(index.parity) == {"M25", "U25", "Z25"}
-    for month, implied in index.parity.items():
-        years = (expiry_ns(f"/ES{month}") - ASOF_NS) / (365 * 86_400 * SECOND_NS)
-        exact = 6000 * math.expm1((RATE - DIVIDEND) * years)
-        assert implied == pytest.approx(exact, rel=0.03)
+    years = (expiry_ns("/ESM25") - ASOF_NS) / (365 * 86_400 * SECOND_NS)
+    exact = 6000 * math.expm1((RATE - DIVIDEND) * years)
+    assert index.parity == {"M25": pytest.approx(exact, rel=0.03)}
 
 
-def test_between_two_forwards_the_carry_is_linear() -> None:
-    """By hand: 0.002 at 0.04 and 0.004 at 0.06 years give 0.003 at 0.05."""
-    chain = synthetic_chain(3000, 10)
-    lane = lane_of("SPX")
-    (second,) = feed(lane, [*told(chain), beat(ASOF_NS + S)])
+@pytest.mark.parametrize(
+    ("forwards", "carry"),
+    [
+        (((-0.01, 0.002), (0.01, 0.004)), 0.003),
+        (((-0.01, 0.002), (0.0, 0.0025), (0.01, 0.004)), 0.0025),
+        (((0.01, 0.003), (0.02, 0.004)), 0.003 * 0.05 / 0.06),
+        (((-0.03, 0.001), (-0.02, 0.003)), 0.003 * 0.05 / 0.03),
+        (((-0.0376, 0.001),), None),
+        ((), None),
+    ],
+)
+def test_the_carry_between_forwards_and_beside_them(
+    forwards: tuple[tuple[float, float], ...], carry: float | None
+) -> None:
+    """Linear between two; proportional to time outside, up to 4 times the latest; else none.
+
+    The future settles in 0.05 years; forwards are so far from that, with so much log(F/S).
+    """
+    chain = synthetic_chain(600, 4)
+    (second,) = feed(lane_of("SPX"), [*told(chain), beat(ASOF_NS + S)])
     image = second.images[0]
     snapshot = figures(image, ("all",), final=True)["all"]
     june = (expiry_ns("/ESM25") - ASOF_NS) / (365 * 86_400 * SECOND_NS)
-    rows = [
-        msgspec.structs.replace(snapshot.expiries[at], years=years, forward=6000 * math.exp(carry))
-        for at, (years, carry) in enumerate(((june - 0.01, 0.002), (june + 0.01, 0.004)))
-    ]
-    by_hand = msgspec.structs.replace(snapshot, expiries=tuple(rows))
-    parity = index_at(image, by_hand, second.ts_ns).parity
-    assert parity["M25"] == pytest.approx(6000 * math.expm1(0.003), rel=1e-9)
-    assert parity["U25"] == pytest.approx(
-        6000
-        * math.expm1(
-            0.004 * (june + 91 / 365) / (june + 0.01)  # 91 days on, 20 June to 19 September
-        ),
-        rel=1e-6,
+    assert june == pytest.approx(0.05, abs=0.001)
+    rows = tuple(
+        msgspec.structs.replace(
+            snapshot.expiries[at],
+            years=june + apart * june / 0.05,
+            forward=6000 * math.exp(log),
+            forward_method="parity",
+        )
+        for at, (apart, log) in enumerate(forwards)
     )
-    nearest = msgspec.structs.replace(rows[0], forward_method="neighbour")
-    none = msgspec.structs.replace(snapshot, expiries=(nearest,))
-    assert index_at(image, none, second.ts_ns).parity == {}
+    others = tuple(
+        msgspec.structs.replace(row, forward_method="neighbour") for row in snapshot.expiries
+    )
+    by_hand = msgspec.structs.replace(snapshot, expiries=rows + others)
+    parity = index_at(image, by_hand, second.ts_ns).parity
+    expected = None if carry is None else pytest.approx(6000 * math.expm1(carry), rel=1e-9)
+    assert parity.get("M25") == expected
 
 
 @pytest.mark.parametrize(
@@ -362,7 +375,7 @@ def test_an_index_that_stands_still_gives_no_samples(
     late_s: int, priced: bool, implied: bool
 ) -> None:
     """Its value counts for 5 s, its options' forwards for a minute."""
-    chain = synthetic_chain(600, 4)
+    chain = synthetic_chain(600, 8)
     lane = lane_of("SPX")
     seconds = feed(lane, [*told(chain), *(beat(ASOF_NS + at * S) for at in range(1, 63))])
     second = seconds[late_s]

@@ -4,6 +4,7 @@ Five market minutes at 60 times the speed, a small market: simulator, streamer, 
 are processes, as a user starts them.
 """
 
+import math
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +27,10 @@ from gex_pipeline.hot.tape import tape_end
 from gex_pipeline.lake.parts import read_chain
 from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.market.events import Basis, Event, Gap, Heartbeat, LedgerCount
+from gex_pipeline.market.futures import expiry_ns
 from gex_pipeline.market.sessions import SECOND_NS
+from gex_pipeline.simulator.instruments import INSTRUMENTS
+from gex_pipeline.simulator.valuation import RATE
 from gex_pipeline_tests.replay.stretch import archived, by_figure
 from gex_pipeline_tests.streamer.stage import Stage, staged, wait_until
 
@@ -144,15 +148,18 @@ def test_replayed_figures_equal_the_live_ones(stage: Stage) -> None:
 
 
 def futures_stand_above_their_index(rows: list[Basis]) -> None:
-    """Live in nearly every second, of the contract in front, about where options put it."""
+    """Live after ten seconds, of the contract in front, where the simulator's carry puts it."""
     assert {row.symbol for row in rows} == {"/ES", "/MES"}
     assert len(rows) >= 2 * (MARKET_S - 2)
     live = [row for row in rows if row.method == "live"]
-    assert len(live) > 0.9 * len(rows)
+    assert len(live) >= 2 * (MARKET_S - 20)
+    carry = RATE - INSTRUMENTS["/ES"].dividend
     for row in live:
-        assert row.basis is not None
-        assert row.quoted == "/ES"
-        assert row.contract is not None
+        assert row.contract
+        assert (row.quoted, row.symbol) in {("/ES", "/ES"), ("/ES", "/MES")}
+        years = (expiry_ns(row.contract) - row.ts_recv_ns) / (365 * 86_400 * SECOND_NS)
+        above = (row.index_price or 7_000) * math.expm1(carry * years)
+        assert row.basis == pytest.approx(above, abs=2 * INSTRUMENTS["/ES"].tick)
 
 
 def captured_events_equal_the_tapes(stage: Stage) -> None:
