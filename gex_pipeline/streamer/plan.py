@@ -15,8 +15,9 @@ from gex_pipeline.feeds.schwab.answers import ChainPart, occ_symbols
 from gex_pipeline.feeds.schwab.fields import EQUITIES, FUTURES, OPTIONS, Service
 from gex_pipeline.market.arrays import Floats, Ints
 from gex_pipeline.market.chain import OptionChain
-from gex_pipeline.market.sessions import settlement_ns
-from gex_pipeline.market.symbology import kind_of, to_canonical, to_schwab
+from gex_pipeline.market.futures import INDEX_OF, root_of, roots_of
+from gex_pipeline.market.sessions import Calendar, settlement_ns
+from gex_pipeline.market.symbology import calendar_of, kind_of, to_canonical, to_schwab
 from gex_pipeline.options.black_scholes import gamma
 from gex_pipeline.options.time_to_expiry import years_to_expiry
 
@@ -24,7 +25,6 @@ ALWAYS = ("/ES", "/NQ", "VIX")
 _USUAL_IV = 0.2
 _HIGHEST_IV = 5.0
 _FLOOR_MINUTES = 15.0
-_PROXIES = {"/ES": "SPX", "/MES": "SPX", "/NQ": "NDX", "/MNQ": "NDX"}
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -42,6 +42,13 @@ class Plan(msgspec.Struct, frozen=True):
     def fixed(self) -> int:
         """Symbols that are streamed in any case."""
         return len(self.equities) + len(self.futures)
+
+    @property
+    def computed(self) -> frozenset[Calendar]:
+        """Calendars whose tapes an engine reads; of the others nothing has to stay in memory."""
+        calendars = {calendar_of(symbol) for symbol in self.chains}
+        futures: set[Calendar] = {"cme"} if any(map(roots_of, self.chains)) else set()
+        return frozenset(calendars | futures)
 
     @property
     def option_room(self) -> int:
@@ -154,6 +161,6 @@ def _named(texts: Iterable[str], setting: str, problems: list[str]) -> list[str]
 
 
 def _no_chain(symbol: str) -> str:
-    proxy = _PROXIES.get(symbol)
+    proxy = INDEX_OF.get(root_of(symbol))
     instead = f"Name {proxy} instead" if proxy else "Name a share, fund or index instead"
     return f"GEX_SYMBOLS has {symbol}, for which Schwab has no option chain. {instead}."

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,6 @@ from gex_pipeline.hot.spool import Spool
 from gex_pipeline.hot.tape import floor_of
 from gex_pipeline.lake.parts import read_chain, sync_chain
 from gex_pipeline.lake.paths import LakePaths
-from gex_pipeline.market.futures import roots_of
-from gex_pipeline.market.sessions import Calendar
 from gex_pipeline.market.symbology import calendar_of
 from gex_pipeline.streamer.account import Account
 from gex_pipeline.streamer.chainpoll import ChainPoll
@@ -280,7 +278,7 @@ def _intake(wiring: Wiring, tapes: Tapes, recorder: Recorder | None) -> Intake:
 
 
 def _sender(wiring: Wiring, client: redis.Redis, keys: Keys, spool: Spool) -> Sender:
-    read = _read_tapes(wiring.plan.chains)
+    read = {tape_name(calendar) for calendar in wiring.plan.computed}
     sender = Sender(
         client,
         keys,
@@ -296,14 +294,6 @@ def _sender(wiring: Wiring, client: redis.Redis, keys: Keys, spool: Spool) -> Se
         retention_days=wiring.spool_retention_days,
     )
     return sender
-
-
-def _read_tapes(underlyings: Sequence[str]) -> set[str]:
-    """Return the tapes that an engine reads; of the others nothing has to stay in memory."""
-    calendars: set[Calendar] = {calendar_of(symbol) for symbol in underlyings}
-    if any(map(roots_of, underlyings)):
-        calendars.add("cme")
-    return {tape_name(calendar) for calendar in calendars}
 
 
 def _archived(root: Path, tape: str) -> int:

@@ -51,6 +51,20 @@ def test_every_problem_is_told_with_its_cure() -> None:
     assert any("leaves no room" in problem for problem in problems)
 
 
+@pytest.mark.parametrize(
+    ("chains", "read"),
+    [
+        (("SPX",), {"index", "cme"}),
+        (("SPY", "NDX"), {"equity", "index", "cme"}),
+        (("SPY",), {"equity"}),
+        (("VIX",), {"index"}),
+    ],
+)
+def test_whose_tapes_an_engine_reads(chains: tuple[str, ...], read: set[str]) -> None:
+    """That of its futures where an index has some; the others may be trimmed when sent."""
+    assert make_plan(chains, (), 100)[0].computed == read
+
+
 def test_gamma_times_what_is_open_ranks_and_distance_discounts() -> None:
     """At the money above far away, much open interest above little, expired nothing."""
     yesterday = DAY - datetime.timedelta(days=1)
