@@ -34,6 +34,7 @@ ANSWERS: Final[dict[str, list[tuple[Any, ...]]]] = {
     ],
     "ledger": [(TAPE, "quotes", 5, 4, 1), (TAPE, "trades", 10, 10, 0)],
     "errors": [(FRIDAY, "0dte", 1.0, 0.75, 2e9, 1e9), (FRIDAY, "1-7", None, None, None, None)],
+    "moved": [(FRIDAY, "/ESZ26", "live", 21.5, 5971.5)],
 }
 """By the variable that holds it in Python."""
 
@@ -119,6 +120,13 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
         ledger("quotes", "received", 2),
     ]
     add_part(paths, {"gaps": gaps, "ledger": counts}, lost=4)
+    basis: list[Row] = [
+        {"symbol": root, "index": "SPX", "ts_recv_ns": ten + after * 10**9}
+        | {"contract": f"{root}Z26", "method": "live", "basis": 21.5 + after}
+        for root in ("/ES", "/MES")
+        for after in (-1, 0, 1)
+    ]
+    add_part(paths, {"basis": basis}, tape="gex.cme", date=FRIDAY)
     derive(paths, "greeks_compared", compared(), key="images")
     return Lake(paths.root)
 
