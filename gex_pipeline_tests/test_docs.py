@@ -13,6 +13,7 @@ from gex_pipeline.cli import COMMANDS, gex
 from gex_pipeline.exposure.change import Change, Changes
 from gex_pipeline.exposure.coverage import Coverage, Factors, Forwards, Live
 from gex_pipeline.exposure.crossings import Flip
+from gex_pipeline.exposure.futures import InForce
 from gex_pipeline.exposure.levels import ExpectedMove, Level, Walls
 from gex_pipeline.exposure.scopes import NAMES
 from gex_pipeline.exposure.snapshot import (
@@ -24,6 +25,7 @@ from gex_pipeline.exposure.snapshot import (
     VendorCheck,
 )
 from gex_pipeline.feeds.schwab.decode import Reason
+from gex_pipeline.gateway.answer import FuturePrice
 from gex_pipeline.hot.keys import Keys
 from gex_pipeline.quality.rules import RULES, Rule
 from gex_pipeline.settings import PREFIXES, read, read_env_file, registry
@@ -112,6 +114,8 @@ def test_examples_run(name: str) -> None:
         ExpiryRow,
         VendorCheck,
         Raw,
+        InForce,
+        FuturePrice,
         Live,
         Change,
         Changes,
