@@ -44,23 +44,23 @@ class Futures:
         self._lock = threading.Lock()
 
     def turn(self, stop: threading.Event, index_ns: int, *, idle: bool) -> bool:
-        """Read what there is; return whether there was any.
+        """Read what there is, up to a limit; return whether there may be more.
 
         `index_ns` is the end of the indexes' second that is not complete yet; `idle` says that all
         seconds before it were folded.
         """
-        moved = False
+        more = False
         if idle:
             with self._lock:
                 self.pairing.passed(index_ns - SECOND_NS)
         if not self.pairing.full:
             for seconds in self._inlet.read(stop):
-                moved = True
                 with self._lock:
                     self._keep(list(seconds))
+            more = self._inlet.more
         if self.pairing.resume_position:
             self._publisher.resumes(self.pairing.tape, Position(*self.pairing.resume_position))
-        return moved
+        return more
 
     def take(
         self,

@@ -46,6 +46,8 @@ class Inlet(Generic[Made]):
         self.lane = lane
         self.holes = 0
         """Times that events were missing which nobody holds."""
+        self.more = False
+        """Whether the last read left off before the tape's end."""
         self._tape, self._backlog = tape, backlog
         self._whole = whole
 
@@ -53,7 +55,9 @@ class Inlet(Generic[Made]):
         """Yield the seconds that each of the next frames completes; nothing: all is read."""
         position = self.lane.position
         after = Position(*position) if position else None
-        for frame in self._tape.read(after, _FRAMES):
+        frames = self._tape.read(after, _FRAMES)
+        self.more = len(frames) >= _FRAMES
+        for frame in frames:
             yield from self._missing(frame.first_seq, stop)
             if stop.is_set():
                 return

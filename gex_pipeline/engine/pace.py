@@ -1,11 +1,18 @@
-"""Pace: how often previews may be published so that the engine keeps to its share of a core."""
+"""Pace: how often previews may be published so that the engine keeps to its share of a core.
+
+The share counts all that the process does. Complete seconds are folded and published whatever they
+take; previews have what is left of it, and stand between the seconds: where there is room for one a
+second, it comes half a second after the complete one's figures.
+"""
 
 from typing import Final
 
-SLOWEST_S: Final = 1.0
-"""Slower than this previews stop: each complete second is published anyway."""
 _NEW: Final = 0.2
 """Weight of the newest measurement."""
+_SAVED: Final = 1.0
+"""Previews of an underlying that may be made up for: more would be a burst after a pause."""
+_LENT: Final = 0.5
+"""Of one preview, so that it need not wait beyond its place between two seconds."""
 
 
 class Pace:
@@ -15,20 +22,39 @@ class Pace:
         self.duty = duty
         self.share = 0.0
         """Share of a core that the process used lately."""
-        self.interval_s = 1 / most_per_s
-        self._shortest_s = 1 / most_per_s
+        self._most_per_s = most_per_s
+        self._previews_per_s = most_per_s
+        """Of each underlying, as far as there is room."""
+        self._rest: float | None = None
+        """Share of a core that all but previews took lately."""
+        self._seconds_per_s = 0.0
         self._cost_s: dict[str, float] = {}
         self._spent_s = 0.0
+        self._left: dict[str, tuple[float, float]] = {}
+        """Of an underlying, previews that may be made, as of a time."""
+
+    @property
+    def publish_per_s(self) -> float:
+        """Figures of an underlying that go out, of complete seconds and previews."""
+        return min(self._seconds_per_s + self._previews_per_s, self._most_per_s)
 
     @property
     def slowed(self) -> bool:
         """Whether the share of a core, and not the most that was asked for, sets the pace."""
-        return self.interval_s > 1.05 * self._shortest_s
+        return self.publish_per_s < 0.95 * self._most_per_s
 
-    @property
-    def previews(self) -> bool:
-        """Whether there is room for previews at all."""
-        return self.interval_s < SLOWEST_S
+    def due(self, symbol: str, now_s: float, figures_s: float) -> bool:
+        """Whether a preview may be made; `figures_s` is when the last figures were."""
+        left, at_s = self._left.get(symbol, (1.0, now_s))
+        left = min(left + (now_s - at_s) * self._previews_per_s, _SAVED)
+        self._left[symbol] = left, now_s
+        per_s = min(self._seconds_per_s + max(self._previews_per_s, 1.0), self._most_per_s)
+        return left >= 1 - _LENT and (now_s - figures_s) * per_s >= 1
+
+    def begun(self, symbol: str) -> None:
+        """Take note that a preview is made."""
+        left, at_s = self._left.get(symbol, (1.0, 0.0))
+        self._left[symbol] = left - 1, at_s
 
     def spent(self, symbol: str, cpu_s: float) -> None:
         """Take note of what one preview of a symbol cost."""
@@ -36,14 +62,16 @@ class Pace:
         self._cost_s[symbol] = known_s + _NEW * (cpu_s - known_s)
         self._spent_s += cpu_s
 
-    def measured(self, cpu_s: float, wall_s: float) -> None:
-        """Take note of the process's CPU time in a stretch of time, and set the interval by it."""
+    def measured(self, cpu_s: float, wall_s: float, seconds: float = 0.0) -> None:
+        """Take note of the process's CPU time in a stretch of time, and set the pace by it.
+
+        `seconds` is how many complete ones of each underlying had their figures published.
+        """
         spent_s, self._spent_s = self._spent_s, 0.0
-        self.share += _NEW * (cpu_s / wall_s - self.share)
         rest = max(cpu_s - spent_s, 0.0) / wall_s
-        room = self.duty - rest
-        once_s = sum(self._cost_s.values())
-        wanted_s = once_s / room if room > 0 else SLOWEST_S
-        wanted_s = min(max(wanted_s, self._shortest_s), SLOWEST_S)
-        slower = wanted_s > self.interval_s  # at once; faster little by little
-        self.interval_s += (1.0 if slower else _NEW) * (wanted_s - self.interval_s)
+        new = 1.0 if self._rest is None else _NEW
+        self._rest = (self._rest or 0.0) * (1 - new) + new * rest
+        self.share += new * (cpu_s / wall_s - self.share)
+        self._seconds_per_s += new * (seconds / wall_s - self._seconds_per_s)
+        once_s, room = sum(self._cost_s.values()), max(self.duty - self._rest, 0.0)
+        self._previews_per_s = min(room / once_s, self._most_per_s) if once_s else self._most_per_s

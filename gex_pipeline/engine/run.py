@@ -39,7 +39,8 @@ from gex_pipeline.market.symbology import calendar_of, kind_of
 
 SERVICE: Final = "engine"
 FUTURES_CALENDAR: Final[Calendar] = "cme"
-_PAUSE_S: Final = 0.01
+_PAUSE_S: Final = 0.025
+"""Between two looks at the tapes: each costs a tenth of a millisecond a tape."""
 _RETRY_S: Final = 0.5
 _BEHIND_NS: Final = 2 * SECOND_NS
 """Further behind the market clock the tape is caught up with before anything is previewed."""
@@ -110,9 +111,10 @@ class Engine:
         fed = {tape: frozenset(lane.underlyings) for tape, lane in self._lanes.items()}
         recorders = {tape: self._recorders[tape] for tape in self._lanes}
         self._worker = Worker(recorders, fed, self._publisher, self._pace, self._futures)
-        self._published_s: dict[str, float] = {}
+        self._figures_s: dict[str, float] = {}
+        """When an underlying's last figures were sent to be made."""
         self._was_silent: dict[str, bool] = {}
-        self._measured = (time.monotonic(), time.process_time())
+        self._measured = time.monotonic(), time.process_time(), 0.0
 
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop; spools are closed on the way out.
@@ -164,7 +166,7 @@ class Engine:
             "unreadable": self.unreadable,
             "core_share": round(pace.share, 4),
             "duty": pace.duty,
-            "publish_per_s": round(1 / pace.interval_s, 3),
+            "publish_per_s": round(pace.publish_per_s, 3),
             "slowed": int(pace.slowed),
         }
         for tape, lane in self._lanes.items():
@@ -187,27 +189,27 @@ class Engine:
         """Read what there is, then preview what changed."""
         self.turned_s = time.monotonic()
         try:
-            moved = [self._read(inlet, stop) for inlet in self._inlets]
+            more = [self._read(inlet, stop) for inlet in self._inlets]
             futures = self._read_futures(stop)
         except UNREACHABLE:
             self.unreadable += 1
             stop.wait(_RETRY_S)
             return
-        for lane, more in zip(self._lanes.values(), moved, strict=True):
-            self._preview(lane, read_up=not more)
+        for lane, behind in zip(self._lanes.values(), more, strict=True):
+            self._preview(lane, read_up=not behind)
         self._measure()
-        if not (futures or any(moved)):
+        if not (futures or any(more)):
             stop.wait(_PAUSE_S)
 
     def _read(self, inlet: Inlet[Second], stop: threading.Event) -> bool:
-        moved = False
+        """Take in what there is of a tape, up to a limit; return whether there may be more."""
         for seconds in inlet.read(stop):
-            moved = True
             self.turned_s = time.monotonic()
             for second in seconds:
                 self._worker.put_second(inlet.lane.tape, second, stop)
                 self._final_ns |= {image.symbol: second.ts_ns for image in second.images}
-        return moved
+                self._figures_s |= {image.symbol: self.turned_s for image in second.images}
+        return inlet.more
 
     def _read_futures(self, stop: threading.Event) -> bool:
         if self._futures is None:
@@ -225,17 +227,18 @@ class Engine:
         if silent != self._was_silent.get(lane.tape, silent):
             lane.touch()  # confidence falls and rises with the feed
         self._was_silent[lane.tape] = silent
-        caught_up = self._pace.previews and now_ns - lane.seen_ns <= _BEHIND_NS
+        caught_up = now_ns - lane.seen_ns <= _BEHIND_NS
         due = figures_due(now_ns) and figures_due(lane.seen_ns or now_ns)
         if not ((silent or caught_up) and due):
             return
         for symbol, underlying in lane.underlyings.items():
-            waited_s = now_s - self._published_s.get(symbol, 0.0)
-            if not underlying.dirty or waited_s < self._pace.interval_s:
+            figures_s = self._figures_s.get(symbol, 0.0)
+            if not (underlying.dirty and self._pace.due(symbol, now_s, figures_s)):
                 continue
             if self._worker.busy(symbol) or self._closed(lane, symbol):
                 continue
-            self._published_s[symbol] = now_s
+            self._figures_s[symbol] = now_s
+            self._pace.begun(symbol)
             image = lane.preview(symbol, now_ns)
             if image is not None:
                 self._worker.put_preview(image)
@@ -246,11 +249,11 @@ class Engine:
         return self._final_ns[symbol] >= moment_ns and moment_ns < lane.seen_ns
 
     def _measure(self) -> None:
-        wall_s, cpu_s = time.monotonic(), time.process_time()
-        before_wall_s, before_cpu_s = self._measured
-        if wall_s - before_wall_s >= _MEASURE_S:
-            self._pace.measured(cpu_s - before_cpu_s, wall_s - before_wall_s)
-            self._measured = (wall_s, cpu_s)
+        now = time.monotonic(), time.process_time(), self._worker.seconds / max(len(self._lanes), 1)
+        wall_s, cpu_s, seconds = (new - old for new, old in zip(now, self._measured, strict=True))
+        if wall_s >= _MEASURE_S:
+            self._pace.measured(cpu_s, wall_s, seconds)
+            self._measured = now
 
     def _lane(self, tape: str, symbols: tuple[str, ...]) -> tuple[Lane, bool]:
         """Return the tape's lane, and whether the chain of any of its underlyings is known.

@@ -49,6 +49,7 @@ class Columns:
         """A quote that was received before is not the day's: no trade is judged by it."""
         self._symbol = symbol
         self._row_of: dict[str, int] = {}
+        self._contracts: tuple[str, ...] = ()
         self._settlements: list[str] = []
         self._arrays = {name: np.full(_FIRST_CAPACITY, empty) for name, empty in _EMPTY.items()}
         self._layout: Layout | None = None
@@ -60,7 +61,9 @@ class Columns:
     @property
     def contracts(self) -> tuple[str, ...]:
         """OCC symbols, of row 1 and on."""
-        return tuple(self._row_of)
+        if len(self._contracts) != len(self._row_of):
+            self._contracts = tuple(self._row_of)
+        return self._contracts
 
     @property
     def settlements(self) -> tuple[str, ...]:
@@ -145,19 +148,20 @@ class Columns:
 
     def _rows_of(self, batch: QuoteBatch) -> Ints:
         """Return the row of each event; contracts that are new get theirs as they appear."""
-        rows = np.zeros(len(batch.names), dtype=np.int64)
-        rows[batch.name] = -1  # so that only names that occur are looked up
-        for name in np.flatnonzero(rows).tolist():
-            rows[name] = self._row_of.get(batch.names[name], 0)
+        occurs = np.zeros(len(batch.names), dtype=bool)
+        occurs[batch.name] = True
+        rows, at = np.zeros(occurs.size, dtype=np.int64), np.flatnonzero(occurs)
+        row_of, names = self._row_of.get, batch.names
+        rows[at] = [row_of(names[name], 0) for name in at.tolist()]
         new, first = np.unique(batch.name[rows[batch.name] == 0], return_index=True)
         for name in new[np.argsort(first)].tolist():
-            rows[name] = self._append(batch.names[name], "")
+            rows[name] = self._row_of.get(names[name]) or self._append(names[name], "")
         return rows[batch.name]
 
     def _settle(self, row: Ints, batch: QuoteBatch) -> None:
         """Take over the last settlement that the batch states of each contract."""
         stated = np.flatnonzero(batch.settlement != "")
-        known = np.array(self._settlements, dtype="U1")[row[stated] - 1]
+        known = np.array([self._settlements[at - 1] for at in row[stated].tolist()], dtype="U1")
         if (known == batch.settlement[stated]).all():
             return
         rows, from_end = np.unique(row[stated][::-1], return_index=True)
@@ -181,6 +185,7 @@ class Columns:
     ) -> None:
         """Take over the rows of an image, in its order, and its layout."""
         self._row_of = {contract: row for row, contract in enumerate(contracts, 1)}
+        self._contracts = contracts
         self._settlements = list(settlements)
         for name, empty in _EMPTY.items():
             column = getattr(rows, name)
