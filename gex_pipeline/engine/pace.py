@@ -5,6 +5,7 @@ take; previews have what is left of it, and stand between the seconds: where the
 second, it comes half a second after the complete one's figures.
 """
 
+import math
 from typing import Final
 
 _NEW: Final = 0.2
@@ -13,6 +14,10 @@ _SAVED: Final = 1.0
 """Previews of an underlying that may be made up for: more would be a burst after a pause."""
 _LENT: Final = 0.5
 """Of one preview, so that it need not wait beyond its place between two seconds."""
+_GO_OUT: Final = 0.5
+"""Complete seconds each second from which on previews stand between them."""
+_APART: Final = 1.1
+"""Of the even distance: the last preview of a second then comes before the next second's end."""
 
 
 class Pace:
@@ -48,8 +53,11 @@ class Pace:
         left, at_s = self._left.get(symbol, (1.0, now_s))
         left = min(left + (now_s - at_s) * self._previews_per_s, _SAVED)
         self._left[symbol] = left, now_s
-        per_s = min(self._seconds_per_s + max(self._previews_per_s, 1.0), self._most_per_s)
-        return left >= 1 - _LENT and (now_s - figures_s) * per_s >= 1
+        often = self._previews_per_s
+        if self._seconds_per_s > _GO_OUT:  # between two of them only whole previews have a place
+            often = self._seconds_per_s + max(math.floor(often), 1)
+        apart_s = now_s - figures_s
+        return left >= 1 - _LENT and apart_s * min(often, self._most_per_s) >= _APART
 
     def begun(self, symbol: str) -> None:
         """Take note that a preview is made."""

@@ -57,7 +57,8 @@ LIMITS: Final[dict[str, tuple[Op, float]]] = {
 PEERS: Final = {
     "market": ", ".join(f"{symbol} {count:,}" for symbol, count in CONTRACTS.items())
     + f" contracts on two tapes, {PER_S:,} option updates a second, spots, headers and heartbeats,"
-    " made beforehand and sent in market time by a process of its own",
+    " a third tape with the futures of the indexes; made beforehand and sent in market time by a"
+    " process of its own",
     "engine": "`gex engine` as it is started, with the share of a core that is the default of"
     " GEX_ENGINE_DUTY; all its threads, user and system",
     "tape_to_snapshot": "from just before a frame's XADD to the message of gex:SYMBOL:all whose"
@@ -128,24 +129,25 @@ def measure(
         _await(link, "the feed did not end")
         sent: list[Sent] = link.recv()
         time.sleep(TAIL_S)
-        last = _look(store, process.pid)
-        peak_mb = _resident_mb(process.pid)
+        last, peak_mb = _look(store, process.pid), _resident_mb(process.pid)
         link.send((before.wall_ns, after.wall_ns))
         _await(link, "its frames were not decoded")
         decode_s = float(link.recv())
     stretch = [one for one in sent if before.wall_ns <= one.sent_ns < after.wall_ns]
-    delays_ms = _delays_ms(stretch, heard)
     figures = _figures(before, after, stretch, contracts, decode_s)
-    figures |= {
+    figures |= _delays(_delays_ms(stretch, heard))
+    figures |= {"interval_p50_ms": _interval_ms(heard, before, after), "memory_mb": peak_mb}
+    _check(figures, last, sent)
+    return figures
+
+
+def _delays(delays_ms: Floats) -> dict[str, float]:
+    return {
         "tape_to_snapshot_p50_ms": float(np.median(delays_ms)),
         "tape_to_snapshot_p90_ms": float(np.percentile(delays_ms, 90)),
         "tape_to_snapshot_p99_ms": float(np.percentile(delays_ms, 99)),
         "tape_to_snapshot_max_ms": float(delays_ms.max()),
-        "interval_p50_ms": _interval_ms(heard, before, after),
-        "memory_mb": peak_mb,
     }
-    _check(figures, last, sent)
-    return figures
 
 
 def _figures(
@@ -203,7 +205,7 @@ def _check(figures: dict[str, float], last: _Stretch, sent: list[Sent]) -> None:
         raise BenchInvalidError("the engine missed events, or could not write")
     if figures["recorded_share"] < FED_MIN:
         raise BenchInvalidError("the engine did not record every second in time")
-    ends = {one.tape: one.last_seq for one in sent}
+    ends = {one.tape: one.last_seq for one in sent if one.quotes}
     for tape, seq in ends.items():
         if last.status[f"position:{tape}"] != f"1-{seq}":
             raise BenchInvalidError(f"the engine was still behind on {tape} {TAIL_S:.0f} s after")
@@ -214,7 +216,8 @@ def _delays_ms(stretch: list[Sent], heard: Mapping[str, _Heard]) -> Floats:
     sent: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for one in stretch:
         for symbol in one.symbols:
-            sent[symbol].append((one.last_seq, one.sent_ns))
+            if symbol in heard:  # a future is in no snapshot
+                sent[symbol].append((one.last_seq, one.sent_ns))
     delays = []
     for symbol, frames in sent.items():
         seq, sent_ns = np.array(frames).T

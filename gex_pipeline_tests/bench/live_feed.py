@@ -30,6 +30,8 @@ MESSAGE: Final = 50
 """Quotes that come at once: a message of the stream each 5 ms, a frame on either tape."""
 HEADERS_EVERY_S: Final = 30
 SPOTS_PER_S: Final = 4
+FUTURES: Final = {"/ESZ26": ("SPX", 14.0), "/NQZ26": ("NDX", 60.0)}
+"""Of which index, and how far above it."""
 _MESSAGES: Final = PER_S // MESSAGE
 _PIECE: Final = _MESSAGES // 5
 """Messages whose quotes are valued at one moment."""
@@ -165,7 +167,7 @@ class _Writer:
 
     def __init__(self, symbols: Sequence[str]) -> None:
         self.frames: list[FrameDue] = []
-        self._tape_of = {symbol: f"schwab.{calendar_of(symbol)}" for symbol in symbols}
+        self._tape_of = {symbol: f"schwab.{calendar_of(symbol)}" for symbol in (*symbols, *FUTURES)}
         self._seq = dict.fromkeys(self._tape_of.values(), 0)
 
     def beat(self, due_ns: int, received: int) -> None:
@@ -215,6 +217,9 @@ def _spots(market: Market, symbols: Sequence[str], ts_ns: int) -> list[Event]:
         if kind_of(name) == "share":
             bid, ask = round(prices[name] - 0.01, 2), round(prices[name] + 0.01, 2)
             events.append(Quote(name, ts_ns, ts_ns, bid=bid, ask=ask))
+    for name, (index, above) in FUTURES.items():
+        level = round((prices[index] + above) * 4) / 4
+        events.append(Quote(name, ts_ns, ts_ns, bid=level - 0.25, ask=level + 0.25))
     return events
 
 
