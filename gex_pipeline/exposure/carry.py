@@ -2,6 +2,7 @@
 
 import datetime
 import math
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -72,7 +73,7 @@ def find_carry(
     less a configured dividend yield, and spot; the rate to the configured one, and zero.
     """
     fallback, dividend = configured.rate, configured.dividend
-    quotes = tuple(_parity_quotes(chain, two_sided, g) for g in range(len(chain.groups)))
+    quotes = _parity_quotes(chain, two_sided)
     rate = _implied_rate(chain, time, quotes, convention) or fallback or RateChoice(0.0, "zero")
     df = np.exp(-rate.value * time.years)
     rule = convention.parity
@@ -117,17 +118,21 @@ def spot_gap(
     return carry_gap(t, np.log(value / chain.spot), rate)
 
 
-def _parity_quotes(chain: Chain, two_sided: Bools, group: int) -> ParityQuotes:
-    lines = slice(chain.group_start[group], chain.group_start[group + 1])
-    bid, ask = chain.bid[:, lines], chain.ask[:, lines]
-    mid, spread = (bid + ask) / 2, ask - bid
-    return ParityQuotes(
-        strike=chain.strike[lines],
-        call_mid=mid[CALL],
-        put_mid=mid[PUT],
-        call_spread=spread[CALL],
-        put_spread=spread[PUT],
-        two_sided=two_sided[CALL, lines] & two_sided[PUT, lines],
+def _parity_quotes(chain: Chain, two_sided: Bools) -> tuple[ParityQuotes, ...]:
+    """Return the quotes of each group."""
+    mid, spread = chain.mid, chain.ask - chain.bid
+    both = two_sided[CALL] & two_sided[PUT]
+    lines = (slice(first, last) for first, last in pairwise(chain.group_start.tolist()))
+    return tuple(
+        ParityQuotes(
+            strike=chain.strike[own],
+            call_mid=mid[CALL, own],
+            put_mid=mid[PUT, own],
+            call_spread=spread[CALL, own],
+            put_spread=spread[PUT, own],
+            two_sided=both[own],
+        )
+        for own in lines
     )
 
 

@@ -6,6 +6,7 @@ line 5%.
 """
 
 import math
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -134,10 +135,10 @@ def _own_iv(
 def _money(chain: Chain, forward: Floats) -> Ints:
     """Return the lines of each live group's last strike below the forward and first at or above."""
     lines: list[int] = []
-    for g, level in enumerate(forward):
+    bounds = pairwise(chain.group_start.tolist())
+    for level, (start, stop) in zip(forward.tolist(), bounds, strict=True):
         if math.isnan(level):
             continue
-        start, stop = int(chain.group_start[g]), int(chain.group_start[g + 1])
         above = start + int(np.searchsorted(chain.strike[start:stop], level))
         lines.extend(line for line in (above - 1, above) if start <= line < stop)
     return np.array(lines, dtype=np.int64)
@@ -158,12 +159,13 @@ def _kappa(chain: Chain, own: Floats, vendor: Floats, log_moneyness: Floats) -> 
     kappa = np.ones(len(chain.groups))
     with np.errstate(invalid="ignore"):
         ratio = np.where(np.abs(log_moneyness) <= NEAR_MONEY, own / vendor, np.nan)
-    for g in range(kappa.size):
-        known = ratio[chain.group_start[g] : chain.group_start[g + 1]]
-        known = known[~np.isnan(known)]
-        if known.size >= _KAPPA_LINES_MIN:
-            kappa[g] = np.clip(median(known), *_KAPPA_RANGE)
-    return kappa
+    known = np.flatnonzero(~np.isnan(ratio))
+    ratio = ratio[known]
+    bounds = pairwise(np.searchsorted(known, chain.group_start).tolist())
+    for g, (start, stop) in enumerate(bounds):
+        if stop - start >= _KAPPA_LINES_MIN:
+            kappa[g] = median(ratio[start:stop])
+    return np.clip(kappa, *_KAPPA_RANGE)
 
 
 def _vendor_first(chain: Chain, years: Floats, gap: float | None, convention: Convention) -> Bools:

@@ -97,8 +97,8 @@ def parity_rate(quotes: ParityQuotes, spot: float, t: float, window: float, leas
         return math.nan
     strike = quotes.strike[near]
     gap = quotes.call_mid[near] - quotes.put_mid[near]
-    centred = strike - strike.mean()
-    discount = -float(centred @ (gap - gap.mean())) / float(centred @ centred)
+    centred = strike - strike.sum() / strike.size
+    discount = -float(centred @ (gap - gap.sum() / gap.size)) / float(centred @ centred)
     return -math.log(discount) / t if discount > 0 else math.nan
 
 

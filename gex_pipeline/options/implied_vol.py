@@ -58,12 +58,12 @@ def normalised_price(x: Floats, s: Floats) -> Floats:
     h = x / s
     half = s / 2
     tail = erfcx(-(h + half) * _SQRT_HALF) - erfcx(-(h - half) * _SQRT_HALF)
-    scaled = 0.5 * np.exp(-0.5 * (h * h + half * half)) * tail
-    wide = h + half > 1.0
-    if not wide.any():
-        return np.asarray(scaled)
-    direct = np.exp(x / 2) * ndtr(h + half) - np.exp(-x / 2) * ndtr(h - half)
-    return np.where(wide, direct, scaled)
+    price: Floats = 0.5 * np.exp(-0.5 * (h * h + half * half)) * tail
+    wide = np.flatnonzero(h + half > 1.0)
+    if wide.size:
+        x, h, half = x[wide], h[wide], half[wide]
+        price[wide] = np.exp(x / 2) * ndtr(h + half) - np.exp(-x / 2) * ndtr(h - half)
+    return price
 
 
 def _solve(x: Floats, beta: Floats, root_t: Floats) -> Floats:
