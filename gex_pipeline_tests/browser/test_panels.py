@@ -15,6 +15,7 @@ from gex_pipeline_tests.browser.reading import shown, state, text
 from gex_pipeline_tests.gateway.market import KEYS, live_bytes, publish, set_clock, snapshots
 from gex_pipeline_tests.hot.rings import HALF_HOUR, entry_by_hand, fill_ring, put
 from gex_pipeline_tests.serving.chains import put_chain, seconds
+from gex_pipeline_tests.serving.process import Api
 from gex_pipeline_tests.serving.test_futures import set_basis, set_quote
 from gex_pipeline_tests.synthetic import ASOF_NS, DAY
 
@@ -473,3 +474,22 @@ def test_the_profile(page: Any) -> None:
     shown(page, "#tip", "6,000 net")
     page.check("#weight input[value=volume]", force=True)
     shown(page, "#caption", "weighted by the volume of the day; $")
+
+
+def test_a_replay_is_asked_for_everything(page: Any, running: Api) -> None:
+    """Whatever the page of a replay shows is of that replay, and no request is of live."""
+    asked = counted(page, "/api/v1/")
+    found = {"mode": "simulated", "symbols": [{"symbol": "SPX"}], "scopes": ["all", "next"]}
+    found |= {"futures": {"SPX": ["/ES"]}}
+    page.route("**/api/v1/status?*", lambda route: route.fulfill(body=json.dumps(found)))
+    page.goto(f"{running.base}/?session=monday")
+    shown(page, "#change-note", "monday")
+    page.locator("#surface-panel").scroll_into_view_if_needed()
+    shown(page, "#surface-note", "monday")
+    page.select_option("#symbol", "/ES")
+    page.wait_for_timeout(100)
+
+    assert {"status", "stream", "expiries", "maxchange", "surface", "events"} <= {
+        one.partition("?")[0].rpartition("/")[2] for one in asked
+    }
+    assert [one for one in asked if "session=monday" not in one and "/sessions/" not in one] == []
