@@ -37,16 +37,16 @@ def test_whole_answers_push_one_another_back() -> None:
     assert (one.complete, ages(one)) == (False, (61, 1))
 
 
-def test_parts_of_a_window_go_on_from_it() -> None:
-    """The next day's shorter window, and the first half of one that was too big; others begin."""
+def test_a_window_goes_on_from_those_whose_place_it_takes() -> None:
+    """The next day's shorter window, both halves of one that was too big, the whole of halves."""
     (one,) = after(window(0, 9, 1), window(0, 9, 61), window(1, 9, 121))
     assert ages(one) == (121, 61)
 
     first, second = after(window(0, 9, 1), window(0, 4, 61), window(5, 9, 62))
-    assert (ages(first), ages(second)) == ((61, 1), (62, 0))
+    assert (ages(first), ages(second)) == ((61, 1), (62, 1))
 
     (one,) = after(window(0, 4, 1), window(5, 9, 2), window(0, 9, 61))
-    assert ages(one) == (61, 0)
+    assert ages(one) == (61, 1)
 
 
 def test_a_window_that_is_answered_no_more_is_late() -> None:
