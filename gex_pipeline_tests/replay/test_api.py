@@ -62,6 +62,21 @@ def test_figures_of_a_replay(client: TestClient[Litestar], part: str) -> None:
     assert 0 <= STANDS_NS - told["ts_event_ns"] < S
 
 
+def test_futures_of_a_replay(client: TestClient[Litestar]) -> None:
+    """The index's levels of that moment moved by the basis that the replay made anew."""
+
+    def asked(symbol: str) -> Any:
+        return client.get(f"/api/v1/gex/{symbol}/levels", params={"session": "api"}).json()
+
+    wait_until(lambda: asked("ES_SPX")["basis"]["source"] == "live")
+    told, plain = asked("ES_SPX"), asked("SPX")
+    assert (told["replayed"], told["session"], told["stale"]) == (True, "api", False)
+    assert (told["basis"]["contract"], told["basis"]["quoted"]) == ("/ESM25", "/ES")
+    assert 18 < told["basis"]["points"] < 25
+    assert told["spot"] == plain["spot"] + told["basis"]["points"]
+    assert told["future_price"]["age_s"] < 2
+
+
 def test_what_is_folded_of_a_replay(client: TestClient[Litestar]) -> None:
     """Scopes that are not published and the surface, out of the replay's own chain."""
 
@@ -131,7 +146,7 @@ def test_replays_are_listed(client: TestClient[Litestar]) -> None:
 
     assert (told["state"], told["speed"], told["runs"]) == ("paused", "max", 0)
     assert (told["date"], told["market_time_ns"], told["lag_s"]) == ("2025-06-02", STANDS_NS, 0)
-    assert set(told["positions"]) == {"schwab.index", "schwab.equity"}
+    assert set(told["positions"]) == {"schwab.index", "schwab.equity", "schwab.cme"}
     assert client.get("/api/v1/sessions/api").json()["id"] == "api"
     assert client.get("/api/v1/sessions/nobody").status_code == 404
 

@@ -1,5 +1,6 @@
 """Futures over HTTP: the index's levels moved by the basis, with its age and source."""
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ from gex_pipeline_tests.gateway.market import KEYS, publish, set_clock
 from gex_pipeline_tests.hot.rings import fill_ring
 from gex_pipeline_tests.serving.waiting import next_turn, until
 from gex_pipeline_tests.synthetic import ASOF_NS
+from serving.push import Streams, snapshots
 
 Client = TestClient[Litestar]
 NOW_NS = ASOF_NS + SECOND_NS // 2
@@ -286,3 +288,37 @@ def test_changes_without_a_basis(client: Client, store: redis.Redis) -> None:
     assert chart.json()["sum_gex_oi"] == 87.0
     assert chart.headers["x-gex-basis"] == "null"
     assert chart.headers["x-gex-basis-reason"] == "never_measured"
+
+
+def test_the_stream_follows_both(app: Litestar, client: Client, store: redis.Redis) -> None:
+    """A `gex` event with each basis and each snapshot; `age` events carry the basis of now."""
+    gateway = app.state.gateway
+
+    async def holds() -> bool:
+        return True
+
+    async def read() -> list[bytes]:
+        seen: list[bytes] = []
+        async for event in snapshots(gateway, Streams(), holds, ("ES_SPX", "all"), 10.0):
+            seen.append(event)
+            moved = [each for each in seen if each.startswith(b"event: gex")]
+            if len(moved) == 3:
+                return seen
+            if event.startswith(b"event: age") and len(moved) == 1:
+                await asyncio.to_thread(set_basis, store, basis=25.0)
+            if event.startswith(b"event: age") and len(moved) == 2:
+                await asyncio.to_thread(publish, store, 6010.0)
+        return seen
+
+    with client.portal() as portal:
+        seen = portal.call(read)
+    figures = [event_data(each)["spot"] for each in seen if each.startswith(b"event: gex")]
+    ages = [event_data(each) for each in seen if each.startswith(b"event: age")]
+    assert figures == [6021.5, 6025.0, 6035.0]
+    assert ages[0]["basis"]["points"] == 21.5
+    assert ages[0]["future_price"]["quoted"] == "/ES"
+
+
+def event_data(event: bytes) -> Any:
+    """Return what an event of a stream carries."""
+    return msgspec.json.decode(event.partition(b"data: ")[2])
