@@ -17,6 +17,7 @@ import pytest
 from gex_pipeline.archive.rows import Origin
 from gex_pipeline.archive.step import archive
 from gex_pipeline.archive.tape import HotSource
+from gex_pipeline.exposure.lane import SILENCE_RECORDED_S
 from gex_pipeline.feeds.capture import read_capture
 from gex_pipeline.feeds.schwab.playback import replay_capture
 from gex_pipeline.hot.frame import decode_frame
@@ -83,13 +84,15 @@ def read_up(stage: Stage) -> bool:
 
 
 def folded_up(stage: Stage) -> bool:
-    """Whether it has recorded every second that ended before the newest event it has seen."""
+    """Whether it has recorded all seconds that the events it has seen complete."""
     found = engine(stage)
-    return all(
-        int(found[f"recorded_ns:schwab.{name}"])
-        == (int(found[f"seen_ns:schwab.{name}"]) - 1) // SECOND_NS * SECOND_NS
-        for name in CALENDARS
-    )
+
+    def last_ns(name: str) -> int:
+        silent_ns = int(found[f"heard_ns:schwab.{name}"]) + SILENCE_RECORDED_S * SECOND_NS
+        until_ns = min(int(found[f"seen_ns:schwab.{name}"]) - 1, silent_ns)
+        return until_ns // SECOND_NS * SECOND_NS
+
+    return all(int(found[f"recorded_ns:schwab.{name}"]) >= last_ns(name) for name in CALENDARS)
 
 
 def on_tape(stage: Stage, keys: Keys, tape: str) -> list[Event]:
