@@ -8,9 +8,9 @@ const ZERO = [34, 44, 57], MORE = [92, 176, 255], LESS = [255, 158, 66];
 const STEPS = { ArrowUp: [1, 0], ArrowDown: [-1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-// The square root of the share of the largest, so that small cells show beside a few huge ones.
+// By the cube root of the share of the largest, so that small cells show beside a few huge ones.
 export function colourOf(value, most) {
-  const share = most ? Math.sqrt(Math.min(1, Math.abs(value) / most)) : 0;
+  const share = most ? Math.cbrt(Math.min(1, Math.abs(value) / most)) : 0;
   const end = value < 0 ? LESS : MORE;
   return ZERO.map((from, at) => Math.round(from + (end[at] - from) * share));
 }
