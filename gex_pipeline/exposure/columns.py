@@ -89,13 +89,15 @@ class Columns:
         if volume != self._volume[row]:
             self._count(row, volume, event.last)
             self._volume[row] = volume
-        bid, ask = _price(event.bid), _price(event.ask)
+        bid, ask, iv, gamma = event.bid, event.ask, event.iv, event.gamma
+        bid = bid if bid is not None and bid >= 0 else math.nan  # a call each would cost as much
+        ask = ask if ask is not None and ask >= 0 else math.nan
         if bid != self._bid[row] or ask != self._ask[row]:
             self._changed_ns[row] = event.ts_recv_ns
             self._bid[row] = bid
             self._ask[row] = ask
-        self._iv[row] = _price(event.iv)
-        self._gamma[row] = _price(event.gamma)
+        self._iv[row] = iv if iv is not None and iv >= 0 else math.nan
+        self._gamma[row] = gamma if gamma is not None and gamma >= 0 else math.nan
         self._open_interest[row] = event.open_interest or 0.0
         self._quote_ns[row] = event.ts_event_ns
         self._seen_ns[row] = event.ts_recv_ns
@@ -241,11 +243,6 @@ class Columns:
         self._sold: _Cells[float] = cast("_Cells[float]", views["sold"])
 
 
-def _price(value: float | None) -> float:
-    """Return what is no price as NaN, as the intake of files does."""
-    return math.nan if value is None or value < 0 else value
-
-
 def _prices(values: Floats) -> Floats:
-    """Return `_price` of a column."""
+    """Return what is no price as NaN, as the intake of files does."""
     return np.where(values < 0, np.nan, values)

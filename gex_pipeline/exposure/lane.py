@@ -77,6 +77,10 @@ class Lane:
 
     def take(self, epoch: int, events: tuple[Event, ...]) -> Iterator[Second]:
         """Take in a frame's events; yield the seconds that they complete, oldest first."""
+        if self._plain(epoch, events):
+            for event in events:
+                self._hand(event)
+            return
         for event in events:
             recv_ns = event.ts_recv_ns
             if self.position and event.seq > self.position[1] + 1:
@@ -86,6 +90,27 @@ class Lane:
             if recv_ns > self._date_until_ns:
                 self._roll(recv_ns - 1)
             self._apply(event, (epoch, event.seq))
+
+    def _plain(self, epoch: int, events: tuple[Event, ...]) -> bool:
+        """Note the events if none ends a second or a date, is missing or known: most frames are so.
+
+        What is left to do is to hand each to whom it concerns.
+        """
+        if not events or self.position is None:
+            return False
+        first, last, before = events[0].seq, events[-1].seq, self.position[1]
+        if (first, last) != (before + 1, before + len(events)):
+            return False
+        newest_ns = max([event.ts_recv_ns for event in events])
+        if newest_ns > min(self._open_ns, self._date_until_ns):
+            return False
+        if any(position >= (epoch, first) for position in self._restored.values()):
+            return False
+        self._restored.clear()
+        self.events += len(events)
+        self.position = epoch, last
+        self.seen_ns = max(self.seen_ns, newest_ns)
+        return True
 
     def preview(self, symbol: str, now_ns: int) -> Image | None:
         """Return the newest state of an underlying, at the tape's time; None without contracts."""
@@ -110,6 +135,10 @@ class Lane:
         self.events += 1
         self.position = position
         self.seen_ns = max(self.seen_ns, event.ts_recv_ns)
+        self._hand(event)
+
+    def _hand(self, event: Event) -> None:
+        """Hand the event at our position, or plainly before it, to whom it concerns."""
         if isinstance(event, OptionQuote):
             symbol = event.underlying
         elif isinstance(event, Heartbeat):
@@ -117,17 +146,17 @@ class Lane:
                 self.heard_ns = event.ts_recv_ns
             return
         elif isinstance(event, Gap) and not event.symbol:
-            self._take_gap(event, position)
+            self._take_gap(event)
             return
         else:
             symbol = event.symbol
         underlying = self.underlyings.get(symbol)
-        if underlying is not None and not self._known(symbol, position):
+        if underlying is not None and not (self._restored and self._known(symbol, self.position)):
             underlying.take(event)
 
-    def _take_gap(self, gap: Gap, position: Position) -> None:
+    def _take_gap(self, gap: Gap) -> None:
         for symbol, underlying in self.underlyings.items():
-            if not self._known(symbol, position):
+            if not self._known(symbol, self.position):
                 underlying.take_gap(gap)
 
     def _lose(self, gap: Lost, position: Position) -> None:
@@ -136,10 +165,10 @@ class Lane:
             if not self._known(symbol, position):
                 underlying.lose(gap)
 
-    def _known(self, symbol: str, position: Position) -> bool:
+    def _known(self, symbol: str, position: Position | None) -> bool:
         """Whether an image that we started from holds the event already."""
         restored = self._restored.get(symbol)
-        if restored is None or position > restored:
+        if restored is None or position is None or position > restored:
             self._restored.pop(symbol, None)
             return False
         return True
