@@ -39,6 +39,8 @@ class Futures:
     ) -> None:
         """Prepare it; `told` says that there is a tape of the futures at all."""
         self.pairing = pairing
+        self.reading = False
+        """Whether rows of what was read may not be kept yet."""
         self._inlet, self._index_tape, self._told = inlet, index_tape, told
         self._recorder, self._publisher = recorder, publisher
         self._lock = threading.Lock()
@@ -54,10 +56,12 @@ class Futures:
             with self._lock:
                 self.pairing.passed(index_ns - SECOND_NS)
         if not self.pairing.full:
+            self.reading = True
             for seconds in self._inlet.read(stop):
                 with self._lock:
                     self._keep(list(seconds))
             more = self._inlet.more
+        self.reading = False
         if self.pairing.resume_position:
             self._publisher.resumes(self.pairing.tape, Position(*self.pairing.resume_position))
         return more

@@ -148,7 +148,8 @@ class Engine:
     @property
     def idle(self) -> bool:
         """Whether every complete second that was read is folded and kept."""
-        return self._worker.seconds == self._worker.queued
+        folded = self._worker.seconds == self._worker.queued
+        return folded and not (self._futures and self._futures.reading)
 
     def status(self) -> dict[str, str | int | float]:
         """Return what the status hash says of the engine."""
