@@ -8,20 +8,43 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from gex_pipeline.engine.backlog import Backlog
 from gex_pipeline.engine.inlet import Inlet
 from gex_pipeline.engine.publish import Publisher
 from gex_pipeline.engine.record import Recording
 from gex_pipeline.exposure.basis import index_at
-from gex_pipeline.exposure.lane import Second
+from gex_pipeline.exposure.lane import Lane, Second
 from gex_pipeline.exposure.live import Image
 from gex_pipeline.exposure.moment import LiveSnapshot
-from gex_pipeline.exposure.pairing import BasisSecond, IndexSecond, Pairing
+from gex_pipeline.exposure.pairing import BasisSecond, IndexSecond, Pairing, read_from
 from gex_pipeline.hot.frame import Position
+from gex_pipeline.hot.tape import TapeReader
 from gex_pipeline.market.futures import roots_of
 from gex_pipeline.market.sessions import SECOND_NS
 
 LATE_NS: Final = 60 * SECOND_NS
 """So long a tape may be behind the other and only be late."""
+
+
+def begin_futures(
+    lane: Lane,
+    recorder: Recording,
+    tape: tuple[TapeReader, Backlog | None, Position | None],
+    publisher: Publisher,
+) -> "Futures":
+    """Return the futures of a lane's indexes, going on behind the newest rows that were recorded.
+
+    `tape` is theirs, what the hot store no longer has of it, and where the engine last said that it
+    is needed again. The lane makes the seconds again that have no rows yet.
+    """
+    reader, backlog, stored = tape
+    rows, pairing = recorder.newest_basis(), Pairing(reader.tape)
+    pairing.resume(rows, read_from(reader.tape, rows, stored))
+    if rows:
+        lane.reopen(pairing.joined_ns + SECOND_NS)
+    inlet = Inlet(pairing, reader, backlog, whole=lane.position is None)
+    told = bool(rows) or reader.end() is not None
+    return Futures(pairing, inlet, recorder, publisher, lane.tape, told=told)
 
 
 class Futures:

@@ -17,7 +17,7 @@ import redis
 
 from gex_pipeline.engine.aside import Aside
 from gex_pipeline.engine.backlog import Backlog
-from gex_pipeline.engine.futures import Futures
+from gex_pipeline.engine.futures import Futures, begin_futures
 from gex_pipeline.engine.inlet import Inlet
 from gex_pipeline.engine.pace import Pace
 from gex_pipeline.engine.publish import Publisher
@@ -26,7 +26,7 @@ from gex_pipeline.engine.worker import Worker
 from gex_pipeline.errors import CodecError
 from gex_pipeline.exposure.lane import Lane, Second
 from gex_pipeline.exposure.live import Image, asof_ns
-from gex_pipeline.exposure.pairing import Pairing, read_from
+from gex_pipeline.exposure.pairing import Pairing
 from gex_pipeline.exposure.underlying import Underlying, figures_due
 from gex_pipeline.hot.chains import decode_image, resume_position
 from gex_pipeline.hot.connect import UNREACHABLE
@@ -279,17 +279,10 @@ class Engine:
         tape, root = f"{self._plan.feed}.{FUTURES_CALENDAR}", self._plan.root
         recorder = (record or partial(Recorder, self._store, self._keys, root))(FUTURES_CALENDAR)
         self._recorders[tape] = recorder
-        rows = recorder.newest_basis()
-        pairing = Pairing(tape)
-        stored = resume_position(self._store, self._keys, tape)
-        pairing.resume(rows, read_from(tape, rows, stored))
-        if rows:
-            lane.reopen(pairing.joined_ns + SECOND_NS)
-        reader = TapeReader(self._store, self._keys, tape)
         backlog = None if record else Backlog(root, tape)
-        inlet = Inlet(pairing, reader, backlog, whole=lane.position is None)
-        told = bool(rows) or reader.end() is not None
-        return Futures(pairing, inlet, recorder, self._publisher, self._index_tape, told=told)
+        reader = TapeReader(self._store, self._keys, tape)
+        stored = resume_position(self._store, self._keys, tape)
+        return begin_futures(lane, recorder, (reader, backlog, stored), self._publisher)
 
     def _stored(self, symbol: str) -> Image | None:
         """Return the chain in the hot store; one that cannot be read is as good as none."""
