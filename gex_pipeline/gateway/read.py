@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 import redis.asyncio
 
-from gex_pipeline.errors import NotServedError, UnavailableError
+from gex_pipeline.errors import NotServedError, OfIndexError, UnavailableError
 from gex_pipeline.exposure.convention import GEXC_1
 from gex_pipeline.exposure.scopes import check_scope
 from gex_pipeline.gateway.age import Freshness, Limits, Market, freshness, market_state
@@ -118,9 +118,13 @@ class Gateway:
         Raises:
             SymbolError: not a symbol.
             NotServedError: a symbol of which there are no figures.
+            OfIndexError: a future or view of an index whose figures are computed here.
         """
         symbol = to_canonical(text)
         if symbol not in self.place.symbols:
+            index = index_of(symbol)
+            if index in self.place.symbols:
+                raise OfIndexError("answer", symbol, index)
             raise NotServedError(symbol, self.place.symbols)
         return symbol
 

@@ -222,6 +222,13 @@ def test_what_is_not_served_says_what_is(client: Client, asked: str, said: str) 
     assert said in found.json()["detail"]
 
 
+@pytest.mark.parametrize("path", ["options/@ES", "gex/ES_SPX/surface"])
+def test_what_only_an_index_has_names_it(client: Client, path: str) -> None:
+    """Options and their chain: 400, ask for the index."""
+    found = client.get(f"/api/v1/{path}")
+    assert (found.status_code, "Ask for SPX." in found.json()["detail"]) == (400, True)
+
+
 def test_a_new_basis_is_the_next_answer(client: Client, store: redis.Redis) -> None:
     """Of the same snapshot."""
     before = client.get("/api/v1/gex/ES_SPX").json()
