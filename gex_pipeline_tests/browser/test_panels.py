@@ -481,7 +481,11 @@ def test_the_profile(page: Any) -> None:
 def test_a_replay_is_asked_for_everything(page: Any, running: Api) -> None:
     """Whatever the page of a replay shows is of that replay, and no request is of live."""
     asked = counted(page, "/api/v1/")
-    found = {"mode": "simulated", "symbols": [{"symbol": "SPX"}], "scopes": ["all", "next"]}
+    found: dict[str, Any] = {
+        "mode": "simulated",
+        "symbols": [{"symbol": "SPX"}],
+        "scopes": ["all", "next"],
+    }
     found |= {"futures": {"SPX": ["/ES"]}}
     page.route("**/api/v1/status?*", lambda route: route.fulfill(body=json.dumps(found)))
     page.goto(f"{running.base}/?session=monday")
