@@ -244,8 +244,9 @@ def surface(page: Any) -> list[str]:
     body = json.dumps(SURFACE)
     page.route("**/surface?*", lambda route: route.fulfill(body=body, content_type="json"))
     state(page, "live")
+    page.reload()  # only a page that is loaded anew is sure to be intercepted
+    state(page, "live")
     page.locator("#surface-panel").scroll_into_view_if_needed()
-    page.dispatch_event("#window input[value='0.025']", "change")  # asks again
     shown(page, "#surface-note", "GEX, $ per +1% of spot, by open interest")
     return asked
 
