@@ -40,7 +40,9 @@ from gex_pipeline.market.symbology import calendar_of, kind_of
 SERVICE: Final = "engine"
 FUTURES_CALENDAR: Final[Calendar] = "cme"
 _PAUSE_S: Final = 0.025
-"""Between two looks at the tapes: each costs a tenth of a millisecond a tape."""
+_PAUSE_SLOWED_S: Final = 0.08
+"""Between two looks at the tapes. Each costs a tenth of a millisecond a tape; whoever publishes
+twice a second need not look forty times."""
 _RETRY_S: Final = 0.5
 _BEHIND_NS: Final = 2 * SECOND_NS
 """Further behind the market clock the tape is caught up with before anything is previewed."""
@@ -200,7 +202,7 @@ class Engine:
             self._preview(lane, read_up=not behind)
         self._measure()
         if not (futures or any(more)):
-            stop.wait(_PAUSE_S)
+            stop.wait(_PAUSE_SLOWED_S if self._pace.slowed else _PAUSE_S)
 
     def _read(self, inlet: Inlet[Second], stop: threading.Event) -> bool:
         """Take in what there is of a tape, up to a limit; return whether there may be more."""
