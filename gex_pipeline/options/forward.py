@@ -74,17 +74,17 @@ def parity_forward(
         return f"quotes:{usable.size}"
     gap = quotes.call_mid[usable] - quotes.put_mid[usable]
     nearest = np.argsort(np.abs(gap), kind="stable")[: rule.strikes]
-    strike = quotes.strike[usable[nearest]]
-    candidates = strike + gap[nearest] / df
-    value = median(candidates)
-    mad = median(np.abs(candidates - value))
+    strike = quotes.strike[usable[nearest]].tolist()  # so few that plain numbers are faster
+    candidates = [k + g / df for k, g in zip(strike, gap[nearest].tolist(), strict=True)]
+    value = _middle(candidates)
+    mad = _middle([abs(candidate - value) for candidate in candidates])
     if mad > rule.mad_max * spot:
         return f"dispersion:{mad / spot:.5f}"
     if not (value > 0 and abs(math.log(value / spot)) <= rule.carry_base + rule.carry_per_year * t):
         return f"absurd:{value:.2f}"
-    if not strike.min() <= value <= strike.max():
+    if not min(strike) <= value <= max(strike):
         return "one_side"
-    return Forward(value=value, method="parity", strikes=int(strike.size), mad=mad)
+    return Forward(value=value, method="parity", strikes=len(strike), mad=mad)
 
 
 def parity_rate(quotes: ParityQuotes, spot: float, t: float, window: float, least: int) -> float:
@@ -125,6 +125,12 @@ def carry_gap(t: Floats, log_carry: Floats, rate: float) -> float | None:
 def _pairs(count: int) -> tuple[Ints, Ints]:
     first, second = np.triu_indices(count, k=1)
     return first, second
+
+
+def _middle(values: list[float]) -> float:
+    """Return what `median` does."""
+    half, ordered = len(values) // 2, sorted(values)
+    return ordered[half] if len(values) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
 
 def median(values: Floats) -> float:
