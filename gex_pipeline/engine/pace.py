@@ -8,6 +8,8 @@ second, it comes half a second after the complete one's figures.
 import math
 from typing import Final
 
+_AIM: Final = 0.96
+"""Of the share that may be used: it swings about what is aimed at."""
 _NEW: Final = 0.2
 """Weight of the newest measurement."""
 _SAVED: Final = 1.0
@@ -81,5 +83,5 @@ class Pace:
         self._rest = (self._rest or 0.0) * (1 - new) + new * rest
         self.share += new * (cpu_s / wall_s - self.share)
         self._seconds_per_s += new * (seconds / wall_s - self._seconds_per_s)
-        once_s, room = sum(self._cost_s.values()), max(self.duty - self._rest, 0.0)
+        once_s, room = sum(self._cost_s.values()), max(_AIM * self.duty - self._rest, 0.0)
         self._previews_per_s = min(room / once_s, self._most_per_s) if once_s else self._most_per_s

@@ -51,6 +51,8 @@ class Columns:
         self._row_of: dict[str, int] = {}
         self._contracts: tuple[str, ...] = ()
         self._settlements: list[str] = []
+        self._stated: tuple[str, ...] = ()
+        """They, as of the layout: whatever changes them unmakes it."""
         self._arrays = {name: np.full(_FIRST_CAPACITY, empty) for name, empty in _EMPTY.items()}
         self._layout: Layout | None = None
         self._view()
@@ -68,13 +70,15 @@ class Columns:
     @property
     def settlements(self) -> tuple[str, ...]:
         """What the vendor says of each: "A", "P" or ""."""
-        return tuple(self._settlements)
+        if self._layout is None or len(self._stated) != len(self._settlements):
+            self._stated = tuple(self._settlements)
+        return self._stated
 
     @property
     def layout(self) -> Layout:
         """Where the rows stand in the chain; made anew only when contracts came or went."""
         if self._layout is None:
-            self._layout = lay_out(self._symbol, self.contracts, self._settlements)
+            self._layout = lay_out(self._symbol, self.contracts, self.settlements)
         return self._layout
 
     def write(self, event: OptionQuote) -> None:
@@ -189,6 +193,7 @@ class Columns:
         self._row_of = {contract: row for row, contract in enumerate(contracts, 1)}
         self._contracts = contracts
         self._settlements = list(settlements)
+        self._stated = settlements
         for name, empty in _EMPTY.items():
             column = getattr(rows, name)
             spare = np.full(max(_FIRST_CAPACITY, column.size), empty)

@@ -54,10 +54,8 @@ def encode_image(image: Image) -> bytes:
         **{name: getattr(image, name) for name in _SHARED},
         spot=msgspec.structs.asdict(image.spot),
     )
-    columns: dict[str, Any] = {
-        "contract": pa.array(image.contracts, pa.string()),
-        "settlement": pa.array(image.settlements, pa.string()).dictionary_encode(),
-    }
+    contract, settlement = _listed(image.contracts, image.settlements)
+    columns: dict[str, Any] = {"contract": contract, "settlement": settlement}
     for name in Rows.__struct_fields__:
         columns[name] = pa.array(getattr(image.rows, name)[1:])
     batch = pa.RecordBatch.from_pydict(columns, metadata={_HEAD: msgspec.json.encode(head)})
@@ -65,6 +63,15 @@ def encode_image(image: Image) -> bytes:
     with pa.ipc.new_stream(sink, batch.schema, options=COMPRESSED) as writer:
         writer.write_batch(batch)
     return sink.getvalue().to_pybytes()  # type: ignore[no-any-return] # pyarrow is untyped
+
+
+@lru_cache(maxsize=8)
+def _listed(contracts: tuple[str, ...], settlements: tuple[str, ...]) -> tuple[Any, Any]:
+    """Return the columns of texts, which stay for hours and take longer than all numbers."""
+    return (
+        pa.array(contracts, pa.string()),
+        pa.array(settlements, pa.string()).dictionary_encode(),
+    )
 
 
 def decode_image(data: bytes) -> Image:
