@@ -84,7 +84,7 @@ def read_up(stage: Stage) -> bool:
 
 
 def folded_up(stage: Stage) -> bool:
-    """Whether it has recorded all seconds that the events it has seen complete."""
+    """Whether it has recorded all seconds that the events it has seen complete, the basis too."""
     found = engine(stage)
 
     def last_ns(name: str) -> int:
@@ -92,7 +92,10 @@ def folded_up(stage: Stage) -> bool:
         until_ns = min(int(found[f"seen_ns:schwab.{name}"]) - 1, silent_ns)
         return until_ns // SECOND_NS * SECOND_NS
 
-    return all(int(found[f"recorded_ns:schwab.{name}"]) >= last_ns(name) for name in CALENDARS)
+    joined = int(found["basis_waiting"]) <= 1  # the futures' tape may end a second before
+    return joined and all(
+        int(found[f"recorded_ns:schwab.{name}"]) >= last_ns(name) for name in CALENDARS
+    )
 
 
 def on_tape(stage: Stage, keys: Keys, tape: str) -> list[Event]:
