@@ -53,7 +53,7 @@ class Form(NamedTuple):
     """Minutes after the open at which it goes to the close: 388 is through all of the day."""
 
 
-SHORT: Final = Form(500, 1, 256, 300.0, (12.0,), 24.0)
+SHORT: Final = Form(500, 1, 256, 300.0, (12.0,), 27.0)
 WHOLE: Final = Form(1000, 8, 2048, 3000.0, (100.0, 250.0), 388.0)
 ROUND_MINUTES: Final = 45.0
 
@@ -84,9 +84,9 @@ _FAULTS: Final = (
     Fault("fail", 6.0, 150, {"symbol": "SPX", "first": f"{MONDAY}"}, "feed:windows"),
     Fault("cut", 10.0, 60, {}, "feed:silent"),
     Fault("silence", 13.0, 300, {}, "feed:silent"),
-    Fault("halt", 19.0, 60, {"symbols": ["/ES", "/NQ"]}),
-    Fault("basis", 20.0, 90, {"symbols": ["/ES", "/MES"], "points": 12.0}),
-    Fault("jump", 22.0, 60, {"percent": -20.0, "delay_s": 2.0}),
+    Fault("halt", 22.0, 60, {"symbols": ["/ES", "/NQ"]}),
+    Fault("basis", 23.0, 90, {"symbols": ["/ES", "/MES"], "points": 12.0}),
+    Fault("jump", 25.0, 60, {"percent": -20.0, "delay_s": 2.0}),
 )
 
 

@@ -9,7 +9,11 @@ import os
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from itertools import pairwise
+from multiprocessing import get_context
+from pathlib import Path
 from statistics import median
 
 import msgspec
@@ -36,6 +40,7 @@ from gex_pipeline.market.events import (
     LedgerCount,
     LevelChange,
 )
+from gex_pipeline.market.futures import roots_of
 from gex_pipeline.market.sessions import SECOND_NS, et_ns
 from gex_pipeline.simulator.acts import read_script
 from gex_pipeline.simulator.market import Market
@@ -82,24 +87,24 @@ def kept(events: Iterable[Event]) -> dict[Row, Event]:
     return found
 
 
-def computed_again(paths: LakePaths) -> Iterator[Event]:
-    """Yield the figures that the tapes' events make, from the first on, without any engine."""
+def computed_again(root: Path, tape: str) -> dict[Row, Event]:
+    """Return the figures that a tape's events make, from the first on, without any engine."""
+    paths, symbol = LakePaths(root), TAPES[tape]
+    lane, levels = Lane(tape, {symbol: Underlying(symbol, "simulator", "simulated")}), Levels()
     pairing = Pairing(FUTURES)
     for stretch in recorded(paths, read_chain(paths, FUTURES)):
         assert list(pairing.take(stretch.epoch, tuple(stretch.events))) == []
-    for tape, symbol in TAPES.items():
-        lane = Lane(tape, {symbol: Underlying(symbol, "simulator", "simulated")})
-        levels = Levels()
-        for stretch in recorded(paths, read_chain(paths, tape)):
-            for second in lane.take(stretch.epoch, tuple(stretch.events)):
-                (image,) = second.images
-                snapshots = figures(image, PUBLISHED, final=True)
-                yield from second_events(second.ts_ns, [(image, snapshots)], levels)
-                index = index_at(image, snapshots["all"], second.ts_ns)
-                if symbol == "SPX":
-                    paired = IndexSecond(second.ts_ns, (index,), image.positions)
-                    for joined in pairing.put(paired):
-                        yield from joined.rows
+    found: list[Event] = []
+    for stretch in recorded(paths, read_chain(paths, tape)):
+        for second in lane.take(stretch.epoch, tuple(stretch.events)):
+            (image,) = second.images
+            snapshots = figures(image, PUBLISHED, final=True)
+            found += second_events(second.ts_ns, [(image, snapshots)], levels)
+            index = index_at(image, snapshots["all"], second.ts_ns)
+            if roots_of(symbol):
+                paired = IndexSecond(second.ts_ns, (index,), image.positions)
+                found += [row for joined in pairing.put(paired) for row in joined.rows]
+    return kept(found)
 
 
 class Story:
@@ -262,7 +267,9 @@ def test_every_recorded_second_equals_the_recomputation(
     tell(played, live)
     paths = LakePaths(played.stage.root)
 
-    assert kept(computed_again(paths)) == live
+    with ProcessPoolExecutor(len(TAPES), mp_context=get_context("spawn")) as pool:
+        again = list(pool.map(partial(computed_again, paths.root), TAPES))
+    assert {key: row for each in again for key, row in each.items()} == live
     assert_as_of(paths, live)
     for tape, symbol in TAPES.items():
         beats = [event for event in played.events(tape) if isinstance(event, Heartbeat)]
