@@ -236,11 +236,18 @@ class Session:
         return read_status(self.stage.client, self.stage.keys, "engine")
 
     def _caught_up(self) -> bool:
+        """Whether the engine has recorded all that is complete on tapes that have ended."""
         stage, status = self.stage, self._engine_status()
-        return status.get("basis_waiting") == "0" and all(
+        read = all(
             status.get(f"position:{tape}") == str(tape_end(stage.client, stage.keys.tape(tape)))
             for tape in TAPES
         )
+        folded = all(
+            int(status.get(f"recorded_ns:{tape}", 0)) >= _complete(status.get(f"seen_ns:{tape}"))
+            for tape in TAPES
+        )
+        # the last second of the indexes may wait for a tape of futures that has no more to say
+        return read and folded and int(status.get("basis_waiting", 0)) <= 1
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
         process.send_signal(signal.SIGTERM)
@@ -250,6 +257,11 @@ class Session:
         stage = self.stage
         source = HotSource(stage.client, stage.keys, stage.root / "spool")
         archive(source, LakePaths(stage.root), source.tapes(), origin=_ORIGIN, now_s=0.0)
+
+
+def _complete(seen_ns: str | None) -> int:
+    """Return the last second that is complete by the newest event."""
+    return (int(seen_ns or 1) - 1) // SECOND_NS * SECOND_NS
 
 
 def _speed() -> int:

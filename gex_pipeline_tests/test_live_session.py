@@ -67,6 +67,8 @@ FORM: Form = WHOLE if os.environ.get("GEX_LIVE_SESSION") == "whole" else SHORT
 GROWS_MB = 25.0
 """Of an engine that has warmed up, through the rest of its life."""
 OPEN_NS, CLOSE_NS = et_ns(DATE, 9, 30), et_ns(DATE, 16)
+COMES_S = 30
+"""At a minute a second quotes take some market time to come."""
 AS_OF = 8
 """Seconds that are asked for as of, of each underlying."""
 Row = tuple[str, str, str, int]
@@ -155,7 +157,9 @@ def assert_dense(story: Story, beats: list[Heartbeat]) -> None:
 def told_within(story: Story, fault: Fault, next_ns: int) -> tuple[float, float]:
     """Return how soon confidence falls for the fault's reason, and rises again after its end."""
     usual = story.usual()
-    fallen = next(r for r in story.between(fault.from_ns, next_ns) if has(r.reasons, fault.reason))
+    rows = story.between(fault.from_ns, next_ns)
+    fallen = next((row for row in rows if has(row.reasons, fault.reason)), None)
+    assert fallen is not None, fault
     assert (fallen.confidence or 0.0) < 0.9 * usual, fault
     before = story.at(fallen.ts_recv_ns - SECOND_NS)
     if before.confidence_level != fallen.confidence_level:
@@ -163,11 +167,10 @@ def told_within(story: Story, fault: Fault, next_ns: int) -> tuple[float, float]
         levels = change.level_before, change.level
         assert levels == (before.confidence_level, fallen.confidence_level)
         assert has(change.reasons, fault.reason)
-    risen = next(
-        row
-        for row in story.between(max(fault.until_ns, fallen.ts_recv_ns), next_ns)
-        if (row.confidence or 0.0) > 0.9 * usual and not has(row.reasons, fault.reason)
-    )
+    later = story.between(max(fault.until_ns, fallen.ts_recv_ns), next_ns)
+    risen = next((row for row in later if (row.confidence or 0.0) > 0.9 * usual), None)
+    assert risen is not None, fault
+    assert not has(risen.reasons, fault.reason)
     falls_ns, rises_ns = fallen.ts_recv_ns - fault.from_ns, risen.ts_recv_ns - fault.until_ns
     return falls_ns / SECOND_NS, rises_ns / SECOND_NS
 
@@ -178,21 +181,20 @@ def assert_windows_told(story: Story, headers: list[ChainHeader], fault: Fault) 
     row = story.at(failed.ts_recv_ns)
 
     assert (row.windows_complete or 0) < (row.windows or 0)
-    assert has(row.reasons, "feed:windows")
 
 
 def assert_goes_on(story: Story, fault: Fault) -> None:
     """Over a fifth of the price figures go on, on the new one, and confidence tells why it fell."""
     before = story.at(fault.from_ns)
-    rows = story.between(fault.from_ns + 10 * SECOND_NS, fault.until_ns)
+    rows = story.between(fault.from_ns + COMES_S * SECOND_NS, fault.until_ns)
 
-    assert len(rows) == fault.lasts_s - 10
+    assert len(rows) == fault.lasts_s - COMES_S
     for row in rows:
         assert (row.spot or 0.0) < 0.81 * (before.spot or 0.0)
         assert row.net_gex_oi is not None
         assert row.confidence_level == "unusable"
         assert row.reasons
-    after = story.between(fault.until_ns, fault.until_ns + 20 * SECOND_NS)
+    after = story.between(fault.until_ns, fault.until_ns + 60 * SECOND_NS)
     assert any(row.confidence_level == "high" for row in after)
 
 

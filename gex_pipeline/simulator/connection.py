@@ -186,13 +186,15 @@ class Connection:
         return count
 
     async def _out(self, frames: Iterable[Frame]) -> None:
-        """Send frames and log what they told."""
+        """Send frames and log what they told; behind the last one nothing is sent."""
         for frame in frames:
+            if self._ended.is_set():
+                return
             message = {"type": "websocket.send", "text": frame.data.decode()}
             await asyncio.wait_for(self._send(message), _SEND_TIMEOUT_S)
             for service, told in frame.told.items():
                 self._desk.log.write(frame.ts_ns, service, told, self._number)
             if frame.last:
-                await self._send({"type": "websocket.close", "code": 1000})
                 self._ended.set()
+                await self._send({"type": "websocket.close", "code": 1000})
                 return
