@@ -15,6 +15,7 @@ import msgspec
 from gex_pipeline.archive.rows import Origin
 from gex_pipeline.archive.step import archive
 from gex_pipeline.archive.tape import HotSource
+from gex_pipeline.exposure.lane import SILENCE_RECORDED_S
 from gex_pipeline.hot.clockstore import read_clock
 from gex_pipeline.hot.lease import read_status
 from gex_pipeline.hot.tape import tape_end
@@ -28,9 +29,7 @@ from gex_pipeline_tests.streamer.stage import Stage
 DATE: Final = datetime.date(2026, 11, 20)
 """The third Friday of November: SPX settles at its open, SPXW at its close."""
 MONDAY: Final = next_trading_day(DATE)
-SPEED, SPEED_BUSY = 60, 20
-BUSY_LOAD: Final = 2.0
-"""Processes that want each core: at so many a second of ours is a minute of the market too soon."""
+SPEED, SLOWEST = 60, 6
 SILENCE_S: Final = 3
 TAPES: Final = {"schwab.equity": "SPY", "schwab.index": "SPX"}
 FUTURES: Final = "schwab.cme"
@@ -243,7 +242,7 @@ class Session:
             for tape in TAPES
         )
         folded = all(
-            int(status.get(f"recorded_ns:{tape}", 0)) >= _complete(status.get(f"seen_ns:{tape}"))
+            int(status.get(f"recorded_ns:{tape}", 0)) >= _complete_ns(status, tape)
             for tape in TAPES
         )
         # the last second of the indexes may wait for a tape of futures that has no more to say
@@ -259,15 +258,20 @@ class Session:
         archive(source, LakePaths(stage.root), source.tapes(), origin=_ORIGIN, now_s=0.0)
 
 
-def _complete(seen_ns: str | None) -> int:
-    """Return the last second that is complete by the newest event."""
-    return (int(seen_ns or 1) - 1) // SECOND_NS * SECOND_NS
+def _complete_ns(status: dict[str, str], tape: str) -> int:
+    """Return the last second that a tape's events complete: none behind a minute of silence."""
+    seen_ns, heard_ns = (int(status.get(f"{name}:{tape}", 0)) for name in ("seen_ns", "heard_ns"))
+    until_ns = min(seen_ns - 1, heard_ns + SILENCE_RECORDED_S * SECOND_NS)
+    return until_ns // SECOND_NS * SECOND_NS
 
 
 def _speed() -> int:
-    """Return how fast the market may go here, now."""
-    load = os.getloadavg()[0] / (os.cpu_count() or 1)
-    usual = SPEED if load < BUSY_LOAD else SPEED_BUSY
+    """Return how fast the market may go: slower where others want the same cores.
+
+    At a minute a second a process that waits 0.1 s for its core is a feed that is dead for 6.
+    """
+    crowd = os.getloadavg()[0] / (os.cpu_count() or 1)
+    usual = max(SLOWEST, round(SPEED / max(crowd, 1.0)))
     return int(os.environ.get("GEX_LIVE_SPEED", usual))
 
 

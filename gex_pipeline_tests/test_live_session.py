@@ -121,8 +121,12 @@ class Story:
         self.changes = {ts_ns: row for ts_ns, row in mine if isinstance(row, LevelChange)}
 
     def at(self, ts_ns: int) -> GexSecond:
-        """Return the row of the second that a moment is in."""
-        return self.rows[-(-ts_ns // SECOND_NS) * SECOND_NS]
+        """Return the row of the second that a moment is in, or of the next one that has any."""
+        return next(row for second_ns, row in self.rows.items() if second_ns >= ts_ns)
+
+    def before(self, ts_ns: int) -> GexSecond:
+        """Return the last row before a second."""
+        return self.rows[max(second_ns for second_ns in self.rows if second_ns < ts_ns)]
 
     def between(self, from_ns: int, until_ns: int) -> list[GexSecond]:
         """Return the rows of a span, its end included."""
@@ -161,7 +165,7 @@ def told_within(story: Story, fault: Fault, next_ns: int) -> tuple[float, float]
     fallen = next((row for row in rows if has(row.reasons, fault.reason)), None)
     assert fallen is not None, fault
     assert (fallen.confidence or 0.0) < 0.9 * usual, fault
-    before = story.at(fallen.ts_recv_ns - SECOND_NS)
+    before = story.before(fallen.ts_recv_ns)
     if before.confidence_level != fallen.confidence_level:
         change = story.changes[fallen.ts_recv_ns]
         levels = change.level_before, change.level
@@ -216,7 +220,7 @@ def assert_settled_and_listed(story: Story, headers: list[ChainHeader]) -> None:
     assert story.at(OPEN_NS).contracts == pm + later
     assert story.at(behind[LISTED_AT][1]).contracts in (pm + later + 4, pm + later + 2)
     assert story.at(behind[GONE_AT][2]).contracts == pm + later + 2
-    left = story.at(CLOSE_NS - SECOND_NS).contracts - story.at(CLOSE_NS).contracts
+    left = story.before(CLOSE_NS).contracts - story.at(CLOSE_NS).contracts
     assert left == pm  # one strike was born, one has gone
     board = market.board(et_ns(MONDAY, 9, 31))
     assert list(story.rows.values())[-1].contracts == int((board.under == 0).sum())
