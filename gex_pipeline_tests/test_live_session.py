@@ -67,8 +67,8 @@ FORM: Form = WHOLE if os.environ.get("GEX_LIVE_SESSION") == "whole" else SHORT
 GROWS_MB = 25.0
 """Of an engine that has warmed up, through the rest of its life."""
 OPEN_NS, CLOSE_NS = et_ns(DATE, 9, 30), et_ns(DATE, 16)
-COMES_S, LATE_S = 30, 120
-"""At a minute a second quotes take some market time to come, and a round of chains more of it."""
+LATE_S = 120
+"""At a minute a second what comes takes some market time to come."""
 AS_OF = 8
 """Seconds that are asked for as of, of each underlying."""
 Row = tuple[str, str, str, int]
@@ -190,16 +190,14 @@ def assert_windows_told(story: Story, headers: list[ChainHeader], fault: Fault) 
 
 def assert_goes_on(story: Story, fault: Fault) -> None:
     """Over a fifth of the price figures go on, on the new one, and confidence tells why it fell."""
-    before = story.at(fault.from_ns)
-    rows = story.between(fault.from_ns + COMES_S * SECOND_NS, fault.until_ns)
+    before = story.at(fault.from_ns).spot or 0.0
+    rows = story.between(fault.from_ns, fault.until_ns + LATE_S * SECOND_NS)
+    moved = [row for row in rows if (row.spot or before) < 0.81 * before]
 
-    assert len(rows) == fault.lasts_s - COMES_S
-    for row in rows:
-        assert (row.spot or 0.0) < 0.81 * (before.spot or 0.0)
-        assert row.net_gex_oi is not None
-        assert row.confidence_level == "unusable"
-        assert row.reasons
-    after = story.between(fault.until_ns, fault.until_ns + 60 * SECOND_NS)
+    assert moved, fault
+    assert all(row.net_gex_oi is not None for row in rows)
+    assert all(row.confidence_level == "unusable" and row.reasons for row in moved)
+    after = story.between(moved[-1].ts_recv_ns, fault.until_ns + 4 * LATE_S * SECOND_NS)
     assert any(row.confidence_level == "high" for row in after)
 
 
@@ -228,16 +226,17 @@ def assert_settled_and_listed(story: Story, headers: list[ChainHeader]) -> None:
 
 
 def assert_basis_told(live: dict[Row, Event], fault: Fault) -> None:
-    """A step of the basis is in it within half a minute; a halt is told by another way."""
+    """A step of the basis is measured before its end; over a halt the micro is taken instead."""
     rows = [row for key, row in live.items() if key[:2] == ("Basis", "/ES")]
-    of = {row.ts_recv_ns: row for row in rows if isinstance(row, Basis)}
-    before, after = (of[max(ns for ns in of if ns <= at)] for at in (fault.from_ns, fault.until_ns))
+    told = {row.ts_recv_ns: row for row in rows if isinstance(row, Basis) and row.method == "live"}
+    before = told[max(ts_ns for ts_ns in told if ts_ns <= fault.from_ns)]
+    late_ns = fault.until_ns + 10 * SECOND_NS
+    newest = [row for ts_ns, row in told.items() if fault.from_ns < ts_ns <= late_ns]
     if fault.verb == "halt":
-        assert before.quoted == "/ES"
-        assert (after.method, after.quoted) == ("live", "/MES")
+        assert any(row.quoted == "/MES" for row in newest), fault
     else:
-        assert (after.method, before.method) == ("live", "live")
-        assert (after.live or 0.0) - (before.live or 0.0) == pytest.approx(12.0, abs=1.0)
+        steps = [(row.basis or 0.0) - (before.basis or 0.0) for row in newest]
+        assert any(step == pytest.approx(12.0, abs=1.0) for step in steps), fault
 
 
 def assert_as_of(paths: LakePaths, live: dict[Row, Event]) -> None:
