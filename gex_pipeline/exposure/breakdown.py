@@ -115,7 +115,7 @@ def expiry_rows(
         tallies.contracts.tolist(),
         *(_known(column, oi) for column in (call, put, call + put)),
         _known(sums[1].sum(axis=0), volume),
-        _known(gross / total, oi) if total else [None] * groups.size,
+        _known(_shares(gross, total, groups), oi) if total else [None] * groups.size,
     )
     forwards = smile.forwards if smile else (None,) * groups.size
     return tuple(
@@ -140,6 +140,11 @@ def expiry_rows(
         )
         if inside
     )
+
+
+def _shares(gross: Floats, total: float, groups: Bools) -> Floats:
+    """Return each group's part of the scope's total; what is outside may be no number beside it."""
+    return np.divide(gross, total, where=groups, out=np.zeros_like(gross))
 
 
 def _known(column: Floats, known: Bools) -> list[float | None]:

@@ -48,6 +48,7 @@ class Lane:
         self._date_until_ns = 0
         """The next open of the market: what is received after it belongs to the next date."""
         self._restored: dict[str, Position] = {}
+        self._writes = {symbol: each.columns.write for symbol, each in underlyings.items()}
 
     def resume(self, images: list[Image], recorded_ns: int) -> None:
         """Go on from images and from the newest recorded second (0: none), which is made again.
@@ -78,8 +79,7 @@ class Lane:
     def take(self, epoch: int, events: tuple[Event, ...]) -> Iterator[Second]:
         """Take in a frame's events; yield the seconds that they complete, oldest first."""
         if self._plain(epoch, events):
-            for event in events:
-                self._hand(event)
+            self._hand_plainly(events)
             return
         for event in events:
             recv_ns = event.ts_recv_ns
@@ -153,6 +153,24 @@ class Lane:
         underlying = self.underlyings.get(symbol)
         if underlying is not None and not (self._restored and self._known(symbol, self.position)):
             underlying.take(event)
+
+    def _hand_plainly(self, events: tuple[Event, ...]) -> None:
+        """Hand a frame's events of which no image knows one: nearly all are quotes of options.
+
+        Each goes straight into its row; that its underlying changed, and when, is noted once.
+        """
+        newest_ns: dict[str, int] = {}
+        for event in events:
+            if type(event) is not OptionQuote:
+                newest_ns.pop(event.symbol, None)
+                self._hand(event)
+                continue
+            write = self._writes.get(event.underlying)
+            if write is not None:
+                write(event)
+                newest_ns[event.underlying] = event.ts_recv_ns
+        for symbol, ts_ns in newest_ns.items():
+            self.underlyings[symbol].noted(ts_ns)
 
     def _take_gap(self, gap: Gap) -> None:
         for symbol, underlying in self.underlyings.items():

@@ -61,6 +61,11 @@ class Underlying:
         if self._gaps and isinstance(event, Trade | Quote | ChainHeader):
             self._close_gaps()
 
+    def noted(self, ts_recv_ns: int) -> None:
+        """Note that quotes were written into its columns, the newest of them received then."""
+        self.ts_recv_ns = ts_recv_ns
+        self.dirty = True
+
     def take_quotes(self, batch: QuoteBatch) -> None:
         """Take in many events of its options at once."""
         self.dirty = True

@@ -1,7 +1,9 @@
 """Rows by strike and by expiry: nothing is lost on the way to the totals."""
 
+import numpy as np
 import pytest
 
+from gex_pipeline.exposure.breakdown import _shares
 from gex_pipeline.exposure.fold import fold
 from gex_pipeline.exposure.intake import clean_chain
 from gex_pipeline.exposure.scopes import NAMES
@@ -111,3 +113,10 @@ def test_forwards_are_shown_with_their_method() -> None:
         assert row.forward_reason == (forward.reason or None)
         assert row.years == carried.years[g]
     assert found.expiries[-1].forward_reason == "quotes:0"
+
+
+def test_a_scope_of_next_to_nothing_has_shares_without_a_warning() -> None:
+    """An expiry beside it that dwarfs it is no part of it, and overflows nothing."""
+    shares = _shares(np.array([4e-310, 1e12]), 4e-310, np.array([True, False]))
+
+    assert shares.tolist() == [1.0, 0.0]
