@@ -1,11 +1,12 @@
 """The inlet of a lane: its tape from the hot store, what that no longer has from the backlog."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Final, Generic, Protocol, TypeVar
 
 from gex_pipeline.engine.backlog import Backlog
-from gex_pipeline.hot.frame import Position
+from gex_pipeline.hot.frame import Frame, Position
 from gex_pipeline.hot.tape import TapeReader
 from gex_pipeline.market.events import Event
 
@@ -57,11 +58,12 @@ class Inlet(Generic[Made]):
         after = Position(*position) if position else None
         frames = self._tape.read(after, _FRAMES)
         self.more = len(frames) >= _FRAMES
-        for frame in frames:
-            yield from self._missing(frame.first_seq, stop)
+        for run in _runs(frames):
+            yield from self._missing(run[0].first_seq, stop)
             if stop.is_set():
                 return
-            yield self.lane.take(frame.epoch, frame.events)
+            events = tuple(chain.from_iterable(frame.events for frame in run))
+            yield self.lane.take(run[0].epoch, events)
 
     def _missing(self, before_seq: int, stop: threading.Event) -> Iterator[Iterator[Made]]:
         last = self._last_seq(before_seq)
@@ -78,3 +80,15 @@ class Inlet(Generic[Made]):
         if self.lane.position:
             return self.lane.position[1]
         return 0 if self._whole and self._backlog else before_seq - 1
+
+
+def _runs(frames: Sequence[Frame]) -> Iterator[list[Frame]]:
+    """Yield the frames that follow one another as one: what is done per frame is done once."""
+    run: list[Frame] = []
+    for frame in frames:
+        if run and (frame.epoch, frame.first_seq) != (run[-1].epoch, run[-1].last_seq + 1):
+            yield run
+            run = []
+        run.append(frame)
+    if run:
+        yield run

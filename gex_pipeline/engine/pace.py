@@ -18,6 +18,8 @@ _LENT: Final = 0.5
 """Of one preview, so that it need not wait beyond its place between two seconds."""
 _GO_OUT: Final = 0.5
 """Complete seconds each second from which on previews stand between them."""
+_WIDE_PER_S: Final = 3.0
+"""Figures that go out each second from which on a preview is of every scope."""
 _APART: Final = 1.1
 """Of the even distance: the last preview of a second then comes before the next second's end."""
 
@@ -49,6 +51,11 @@ class Pace:
     def slowed(self) -> bool:
         """Whether the share of a core, and not the most that was asked for, sets the pace."""
         return self.publish_per_s < 0.95 * self._most_per_s
+
+    @property
+    def narrow(self) -> bool:
+        """Whether there is room for so few previews that each has to be a small one."""
+        return self._seconds_per_s > _GO_OUT and self.publish_per_s < _WIDE_PER_S
 
     def due(self, symbol: str, now_s: float, figures_s: float) -> bool:
         """Whether a preview may be made; `figures_s` is when the last figures were."""

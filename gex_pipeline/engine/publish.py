@@ -41,14 +41,15 @@ class Publisher:
 
     def __init__(self, store: redis.Redis, keys: Keys) -> None:
         self.published = 0
-        """Snapshots of a symbol, all scopes counted as one."""
+        """Snapshots of a symbol, the scopes of one image counted as one."""
         self.first_s: float | None = None
         """When the first of them were sent, monotonic time; None: none yet."""
         self.failed = 0
         self.chains = 0
         self._store, self._keys = store, keys
         self._resumes_s = 0.0
-        self._newest_ns: dict[str, tuple[int, int]] = {}
+        self._newest_ns: dict[tuple[str, str], tuple[int, int]] = {}
+        """Moment of what readers have, by symbol and scope."""
         self._ring_ns: dict[str, int] = {}
         """Newest second of each symbol's ring."""
         self._waiting: dict[str, dict[str, LiveSnapshot]] = {}
@@ -75,17 +76,24 @@ class Publisher:
         newest = found.get(PUBLISHED[0], _Moment())
         if newest.ts_recv_ns > now_ns:
             return 0
-        self._newest_ns[symbol] = (newest.ts_event_ns, newest.ts_recv_ns)
+        self._newest_ns |= {
+            (symbol, scope): (one.ts_event_ns, one.ts_recv_ns) for scope, one in found.items()
+        }
         self._levels |= {(symbol, scope): one.confidence_level for scope, one in found.items()}
         return newest.ts_event_ns if newest.final else 0
 
     def snapshots(self, image: Image, snapshots: Mapping[str, LiveSnapshot]) -> None:
-        """Set and publish the scopes of one image, unless a newer one is there."""
-        moment = (image.asof_ns, image.ts_recv_ns)
-        if moment < self._newest_ns.get(image.symbol, (0, 0)):
+        """Set and publish the scopes of one image, each unless a newer one is there."""
+        moment, symbol = (image.asof_ns, image.ts_recv_ns), image.symbol
+        newer = {
+            scope: snapshots[scope]
+            for scope in PUBLISHED
+            if scope in snapshots and moment >= self._newest_ns.get((symbol, scope), (0, 0))
+        }
+        if not newer:
             return
-        self._newest_ns[image.symbol] = moment
-        self._waiting[image.symbol] = {scope: snapshots[scope] for scope in PUBLISHED}
+        self._newest_ns |= {(symbol, scope): moment for scope in newer}
+        self._waiting[symbol] = self._waiting.get(symbol, {}) | newer
         self.flush()
 
     def flush(self) -> None:

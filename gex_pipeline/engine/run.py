@@ -40,7 +40,7 @@ from gex_pipeline.market.symbology import calendar_of, kind_of
 SERVICE: Final = "engine"
 FUTURES_CALENDAR: Final[Calendar] = "cme"
 _PAUSE_S: Final = 0.025
-_PAUSE_SLOWED_S: Final = 0.08
+_PAUSE_SLOWED_S: Final = 0.1
 """Between two looks at the tapes. Each costs a tenth of a millisecond a tape; whoever publishes
 twice a second need not look forty times."""
 _RETRY_S: Final = 0.5

@@ -17,7 +17,7 @@ from gex_pipeline.engine.record import Recording, chain_images
 from gex_pipeline.exposure.lane import Second
 from gex_pipeline.exposure.level_change import Levels
 from gex_pipeline.exposure.live import Image
-from gex_pipeline.exposure.moment import EVERY, PUBLISHED, figures, second_events
+from gex_pipeline.exposure.moment import BY_STRIKE, EVERY, PUBLISHED, figures, second_events
 
 SECONDS_WAITING: Final = 4
 CHAIN_EVERY_S: Final = 1.0
@@ -123,11 +123,19 @@ class Worker:
 
     def _preview(self, image: Image) -> None:
         started_s = time.thread_time()
-        self._publisher.snapshots(image, figures(image, PUBLISHED, final=False))
+        self._publisher.snapshots(image, figures(image, self._scopes(image), final=False))
         if image.asof_ns < image.ts_recv_ns:  # closed: no second will store it
             self._store_chain(image)
         self._pace.spent(image.symbol, time.thread_time() - started_s)
         self.previews += 1
+
+    def _scopes(self, image: Image) -> tuple[str, ...]:
+        """Return the scopes of a preview: of a market that is too large for all, the first two.
+
+        The others then come with each complete second; where none comes, all are previewed.
+        """
+        closed = image.asof_ns < image.ts_recv_ns
+        return PUBLISHED if closed or image.silent or not self._pace.narrow else BY_STRIKE
 
     def _store_chain(self, image: Image) -> None:
         now_s = time.monotonic()

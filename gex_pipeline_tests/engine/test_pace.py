@@ -82,3 +82,20 @@ def test_one_busy_second_stops_nothing() -> None:
     pace.measured(0.4, 1.0, 1.0)
 
     assert 0.6 * often < pace.publish_per_s < often
+
+
+@pytest.mark.parametrize(("cost_s", "narrow"), [(0.002, False), (0.03, False), (0.06, True)])
+def test_where_there_is_little_room_previews_are_small(cost_s: float, *, narrow: bool) -> None:
+    """Room for less than two of all scopes between the complete seconds: then of the first two."""
+    pace = Pace(0.25, 10)
+    published(pace, cost_s=cost_s, rest_share=0.14, seconds=40)
+
+    assert pace.narrow == narrow
+
+
+def test_before_the_first_complete_second_previews_are_of_every_scope() -> None:
+    """Nothing else would bring the others."""
+    pace = Pace(0.25, 10)
+    published(pace, cost_s=0.3, rest_share=0.2, seconds=40, of_s=False)
+
+    assert not pace.narrow
