@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,9 @@ FLAGS = [  # root has no sandbox; nothing calls home
 ]
 
 
-@pytest.fixture(scope="package")
-def browser() -> Iterator[Any]:
-    """One browser for all of these tests."""
+@contextmanager
+def started() -> Iterator[Any]:
+    """Yield a browser; while it lives, its event loop is that of the thread."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
@@ -37,6 +38,13 @@ def browser() -> Iterator[Any]:
         one = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         yield one
         one.close()
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Any]:
+    """One browser for all of these tests."""
+    with started() as one:
+        yield one
 
 
 @pytest.fixture(scope="package")

@@ -9,13 +9,18 @@ import msgspec
 import pytest
 
 from gex_pipeline.gateway.signin import one_time_link
-from gex_pipeline_tests.browser.conftest import browser
+from gex_pipeline_tests.browser.conftest import started
 from gex_pipeline_tests.engine.conftest import wait_until
 from gex_pipeline_tests.replay.conftest import Recording
 from gex_pipeline_tests.replay.stretch import LIVE, START_NS, Replayed, S, plan_of
 from gex_pipeline_tests.serving.process import Api, api
 
-__all__ = ["browser"]
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """One browser for the module: a wider fixture's event loop would outlive it."""
+    with started() as one:
+        yield one
 
 
 @pytest.fixture
