@@ -150,6 +150,6 @@ def _shares(gross: Floats, total: float, groups: Bools) -> Floats:
 def _known(column: Floats, known: Bools) -> list[float | None]:
     """Return the column as a list, null where it is not known."""
     if known.all():
-        return column.tolist()  # type: ignore[no-any-return]
+        return column.tolist()  # type: ignore[no-any-return] # numpy gives lists of anything
     pairs = zip(column.tolist(), known.tolist(), strict=True)
     return [value if sure else None for value, sure in pairs]

@@ -215,7 +215,7 @@ def _table(dollars: Floats) -> list[Any]:
     """Return millions, null where there is no number."""
     millions = (np.round(dollars / _MILLION, _DIGITS) + 0.0).astype(object)  # no -0.0
     millions[~np.isfinite(dollars)] = None
-    return millions.tolist()  # type: ignore[no-any-return]
+    return millions.tolist()  # type: ignore[no-any-return] # numpy gives lists of anything
 
 
 def _level(value: float | None, points: float | None) -> float | None:
