@@ -248,4 +248,4 @@ def _quotes(
 def _known(values: Any, missing: Bools) -> list[float | None]:
     found = values.astype(object)
     found[missing] = None
-    return found.tolist()  # type: ignore[no-any-return]
+    return found.tolist()  # type: ignore[no-any-return] # numpy gives lists of anything
