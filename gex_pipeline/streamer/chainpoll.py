@@ -19,7 +19,6 @@ from gex_pipeline.streamer.plan import Plan, choose, rank
 _CLOSED_TIMES = 10
 """How much longer a round takes while the market is closed."""
 _LOOK_S = 1.0
-_LOOK_S = 1.0
 """So often it is looked whether the market has opened."""
 
 log = logging.getLogger(__name__)
@@ -58,15 +57,6 @@ class ChainPoll:
 
     async def _rest_of_round(self, started_s: float, interval_s: float) -> None:
         """Wait for the next round: longer while the market is closed, but not through its open."""
-        while True:
-            times = 1 if self._open() else _CLOSED_TIMES
-            left_s = started_s + interval_s * times - time.monotonic()
-            if left_s <= 0:
-                return
-            await asyncio.sleep(min(left_s, _LOOK_S))
-
-    async def _pause(self, started_s: float, interval_s: float) -> None:
-        """Wait until the next round is due; the open ends the long wait of a closed market."""
         while True:
             times = 1 if self._open() else _CLOSED_TIMES
             left_s = started_s + interval_s * times - time.monotonic()

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -33,12 +33,14 @@ from gex_pipeline.lake.parts import read_chain, sync_chain
 from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.market.symbology import calendar_of
 from gex_pipeline.streamer.account import Account
+from gex_pipeline.streamer.bell import Bell
 from gex_pipeline.streamer.chainpoll import ChainPoll
 from gex_pipeline.streamer.connection import Connection, Wishes
+from gex_pipeline.streamer.desk import Answer, Desk
 from gex_pipeline.streamer.intake import Intake
 from gex_pipeline.streamer.markettime import MarketTime
 from gex_pipeline.streamer.plan import Plan
-from gex_pipeline.streamer.presence import Presence
+from gex_pipeline.streamer.presence import SERVICE, Presence
 from gex_pipeline.streamer.quarantine import Quarantine
 from gex_pipeline.streamer.quiet import Quiet
 from gex_pipeline.streamer.simclock import SimulatedTime
@@ -118,7 +120,10 @@ async def stream(
             senders = [_sender(wiring, client, keys, spool) for spool in spools.values()]
             with contextlib.closing(tapes), recording(wiring, time) as recorder:
                 intake = _intake(wiring, tapes, recorder)
-                await Streamer(wiring, intake, account, presence).run(stop, simulated, senders)
+                streamer = Streamer(wiring, intake, account, presence, Bell(SERVICE))
+                desk = Desk(client, keys, SERVICE, streamer.answers())
+                hears = [desk.run(), streamer.bell.run(client, keys)]
+                await streamer.run(stop, simulated, senders, hears)
     finally:
         await presence.release()
 
@@ -127,9 +132,10 @@ class Streamer:
     """The loops of one process."""
 
     def __init__(
-        self, wiring: Wiring, intake: Intake, account: Account, presence: Presence
+        self, wiring: Wiring, intake: Intake, account: Account, presence: Presence, bell: Bell
     ) -> None:
         self.wiring = wiring
+        self.bell = bell
         self.intake = intake
         self.tapes = intake.tapes
         self.account = account
@@ -140,7 +146,11 @@ class Streamer:
         self.chains = ChainPoll(account, wiring.plan, intake, wishes, limit)
 
     async def run(
-        self, stop: asyncio.Event, simulated: SimulatedTime | None, senders: list[Sender]
+        self,
+        stop: asyncio.Event,
+        simulated: SimulatedTime | None,
+        senders: list[Sender],
+        hears: list[Coroutine[Any, Any, None]],
     ) -> None:
         """Run every loop until `stop` is set or one of them fails."""
         wiring = self.wiring
@@ -153,6 +163,7 @@ class Streamer:
             self.presence.keep(self.tapes.time, lambda: self.status(senders)),
             self.chains.run(wiring.chain_interval_s),
             self.connection.run(backoff, wiring.silence_s, wiring.timeout_s),
+            *hears,
         ]
         if simulated is not None:
             loops.append(simulated.keep_following())
@@ -161,6 +172,10 @@ class Streamer:
                 await _first_of(stop.wait(), *loops, *map(asyncio.shield, sends))
             finally:
                 await self.account.close()
+
+    def answers(self) -> dict[str, Answer]:
+        """Return what can be asked of this process while it runs, by verb."""
+        return {}
 
     def status(self, senders: list[Sender]) -> dict[str, object]:
         """Return what the status hash says."""
@@ -187,6 +202,7 @@ class Streamer:
             ),
             "capture": "off" if recorder is None else recorder.state().problem or "on",
             "degraded": " ".join(self._troubles(senders)),
+            "alerts": msgspec.json.encode(list(self.bell.active.values())).decode(),
             "senders": msgspec.json.encode([sender.state() for sender in senders]).decode(),
             "spools": msgspec.json.encode(
                 {tape.spool.tape: tape.spool.state() for tape in self.tapes.by_calendar.values()}

@@ -1,0 +1,105 @@
+"""Requests to a running streamer, and what it wants a person to know; on a real server."""
+
+import asyncio
+
+import redis
+
+from gex_pipeline.errors import FeedError
+from gex_pipeline.hot import control
+from gex_pipeline.hot.alerts import active_alerts, read_alerts
+from gex_pipeline.hot.keys import Keys
+from gex_pipeline.streamer.bell import Bell
+from gex_pipeline.streamer.desk import Answer, Desk
+from gex_pipeline_tests.hot.conftest import client, keys, server
+
+__all__ = ["client", "keys", "server"]
+
+SERVICE = "streamer"
+WITHIN_S = 20.0
+
+
+def asked(client: redis.Redis, keys: Keys, answers: dict[str, Answer], verb: str) -> control.Reply:
+    """Ask a running desk and return its reply; a request from before its start is on the stream."""
+
+    async def run() -> control.Reply:
+        control.ask(client, keys, SERVICE, control.new_request(verb, "before", by="test"))
+        desk = asyncio.create_task(Desk(client, keys, SERVICE, answers).run())
+        try:
+            await asyncio.sleep(0.5)  # so that the desk has seen where the stream ends
+            request = control.new_request(verb, "SPY", by="test")
+            after = control.ask(client, keys, SERVICE, request)
+            found = await asyncio.to_thread(
+                control.await_reply, client, keys, SERVICE, after, request, WITHIN_S
+            )
+        finally:
+            desk.cancel()
+            await asyncio.gather(desk, return_exceptions=True)
+        assert found is not None
+        return found
+
+    return asyncio.run(run())
+
+
+def test_a_request_is_answered_once_it_is_asked(client: redis.Redis, keys: Keys) -> None:
+    """What was asked before the start is nobody's any more."""
+    heard: list[str] = []
+
+    async def quote(arg: str) -> str:
+        heard.append(arg)
+        await asyncio.sleep(0)
+        return f"{arg} 600"
+
+    answer = asked(client, keys, {"quote": quote}, "quote")
+
+    assert (answer.ok, answer.detail) == (True, "SPY 600")
+    assert heard == ["SPY"]
+
+
+def test_a_refusal_says_why(client: redis.Redis, keys: Keys) -> None:
+    """An error of ours is the answer; an unknown verb is told with those that are known."""
+
+    async def quote(_: str) -> str:
+        await asyncio.sleep(0)
+        raise FeedError("Schwab did not answer")
+
+    refused = asked(client, keys, {"quote": quote}, "quote")
+    unknown = asked(client, keys, {"quote": quote}, "order")
+
+    assert (refused.ok, refused.detail) == (
+        False,
+        "Schwab did not answer. It is tried again by itself.",
+    )
+    assert (unknown.ok, unknown.detail) == (False, "'order' is none of quote.")
+
+
+def test_an_alert_is_told_once_and_ends(client: redis.Redis, keys: Keys) -> None:
+    """The same words are one alert, other words replace it, its end takes it away."""
+    bell = Bell(SERVICE)
+
+    async def told() -> None:
+        task = asyncio.create_task(bell.run(client, keys))
+        while bell._untold:  # noqa: ASYNC110 # the stream is another process's
+            await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    bell.ring("consent_ends", "warning", "48 hours")
+    bell.ring("consent_ends", "warning", "48 hours")
+    asyncio.run(told())
+    bell.ring("consent_ends", "critical", "6 hours")
+    asyncio.run(told())
+    bell.ring("stream_taken", "critical", "another program")
+    bell.still("consent_ends")
+    bell.still("consent_ends")
+    asyncio.run(told())
+
+    entries = client.xrange(keys.alerts())
+    alerts = read_alerts(entries)  # type: ignore[arg-type] # redis-py types a union with async
+    assert [(one.name, one.level, one.active) for one in alerts] == [
+        ("consent_ends", "warning", True),
+        ("consent_ends", "critical", True),
+        ("stream_taken", "critical", True),
+        ("consent_ends", "critical", False),
+    ]
+    assert [one.text for one in active_alerts(alerts)] == ["another program"]
+    assert list(bell.active) == ["stream_taken"]
