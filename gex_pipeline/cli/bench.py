@@ -9,7 +9,7 @@ import click
 from gex_pipeline.errors import BenchError
 
 _PACKAGE: Final = "gex_pipeline_tests.bench"
-NAMES: Final = ("engine", "tape", "lake", "replay", "live")
+NAMES: Final = ("engine", "tape", "lake", "replay", "live", "ingest")
 
 
 @click.command()

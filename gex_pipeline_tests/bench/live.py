@@ -1,19 +1,15 @@
 """`gex bench live`: the engine's own process on a whole market, from the tape to its channel."""
 
-import os
 import re
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -24,7 +20,6 @@ from gex_pipeline.errors import BenchInvalidError
 from gex_pipeline.exposure.convention import GEXC_1
 from gex_pipeline.hot.clockstore import publish_clock
 from gex_pipeline.hot.connect import connect
-from gex_pipeline.hot.embedded import EmbeddedServer
 from gex_pipeline.hot.keys import Keys
 from gex_pipeline.hot.lease import read_status
 from gex_pipeline.market.arrays import Floats
@@ -32,6 +27,18 @@ from gex_pipeline.market.clock import MarketClock
 from gex_pipeline_tests.bench.engine import exp_ns
 from gex_pipeline_tests.bench.frame import Bench, Op, held, machine
 from gex_pipeline_tests.bench.live_feed import PER_S, START_NS, Sent, feed
+from gex_pipeline_tests.bench.processes import (
+    answer,
+    any_core,
+    apart,
+    cpu_of,
+    cpu_s,
+    gex,
+    helper,
+    hot_store,
+    memory_mb,
+    needs_proc,
+)
 
 CONTRACTS: Final = {"SPX": 29_000, "NDX": 13_000, "SPY": 12_000, "QQQ": 10_000}
 KEYS: Final = Keys("sim:")
@@ -46,7 +53,6 @@ MEMORY_MB: Final = 1024
 FED_MIN: Final = 0.95
 BEHIND_MAX_S: Final = 3.0
 _PATIENCE_S: Final = 120.0
-_TICK: Final = os.sysconf("SC_CLK_TCK")
 _POSITION: Final = re.compile(rb'"(schwab\.[a-z]+)":"1-(\d+)"')
 
 LIMITS: Final[dict[str, tuple[Op, float]]] = {
@@ -89,8 +95,7 @@ class _Heard(msgspec.Struct, frozen=True):
 def run(rounds: int) -> Bench:
     """Return the figures of the live engine; 200 rounds measure 70 seconds."""
     measured_s = max(MEASURED_S * rounds / ROUNDS, 5.0)
-    if not Path("/proc/self/task").is_dir():
-        raise BenchInvalidError("this system does not tell the CPU time of another process")
+    needs_proc()
     with tempfile.TemporaryDirectory(prefix="gex-bench-") as folder:
         figures = measure(Path(folder), measured_s)
     return Bench(
@@ -111,13 +116,13 @@ def measure(
     """
     seconds = round(WARM_UP_S + measured_s + TAIL_S)
     with ExitStack() as stack:
-        url = stack.enter_context(_server(root))
+        url = stack.enter_context(hot_store(root, FIRST_PORT, MEMORY_MB))
         store = stack.enter_context(connect(url))
-        stack.enter_context(_apart(store))
-        link = stack.enter_context(_feeder(url, seconds, dict(contracts)))
-        _await(link, "the feed was not made")
-        link.recv()
-        process = stack.enter_context(_engine(root, url, tuple(contracts)))
+        stack.enter_context(apart(store))
+        link = stack.enter_context(helper(feed, url, KEYS.prefix, seconds, dict(contracts)))
+        answer(link, _PATIENCE_S, "the feed was not made")
+        told = _environment(root, url, tuple(contracts))
+        process = stack.enter_context(gex(root, "engine", environment=told, cores=any_core))
         heard = stack.enter_context(_listener(url, contracts))
         begin_ns = time.monotonic_ns() + 100_000_000
         publish_clock(store, KEYS, MarketClock(START_NS, begin_ns, 1.0))
@@ -126,13 +131,11 @@ def measure(
         before = _look(store, process.pid)
         _sleep_until(before.wall_ns + round(measured_s * 1e9), process)
         after = _look(store, process.pid)
-        _await(link, "the feed did not end")
-        sent: list[Sent] = link.recv()
+        sent: list[Sent] = answer(link, _PATIENCE_S, "the feed did not end")
         time.sleep(TAIL_S)
-        last, peak_mb = _look(store, process.pid), _resident_mb(process.pid)
+        last, peak_mb = _look(store, process.pid), memory_mb(process.pid, "VmHWM")
         link.send((before.wall_ns, after.wall_ns))
-        _await(link, "its frames were not decoded")
-        decode_s = float(link.recv())
+        decode_s = float(answer(link, _PATIENCE_S, "its frames were not decoded"))
     stretch = [one for one in sent if before.wall_ns <= one.sent_ns < after.wall_ns]
     figures = _figures(before, after, stretch, contracts, decode_s)
     figures |= _delays(_delays_ms(stretch, heard))
@@ -244,79 +247,14 @@ def _beats_s(before: _Stretch, after: _Stretch) -> float:
 # --- processes ------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _server(root: Path) -> Iterator[str]:
-    server = EmbeddedServer()
-    server.start(root, FIRST_PORT, MEMORY_MB)
-    try:
-        yield server.url
-    finally:
-        server.stop()
-
-
-@contextmanager
-def _apart(store: redis.Redis) -> Iterator[None]:
-    """Keep server, feeder and listener off the last core, where there are two or more."""
-    cores = sorted(os.sched_getaffinity(0))
-    info: Any = store.info("server")
-    if len(cores) > 1:
-        for pid in (0, int(info["process_id"])):
-            os.sched_setaffinity(pid, cores[:-1])
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, cores)
-
-
-@contextmanager
-def _feeder(url: str, seconds: int, contracts: dict[str, int]) -> Iterator[Connection]:
-    context = get_context("spawn")
-    link, other = context.Pipe()
-    process = context.Process(target=feed, args=(other, url, KEYS.prefix, seconds, contracts))
-    process.start()
-    other.close()
-    try:
-        yield link
-    finally:
-        link.close()
-        process.join(5)
-        process.kill()
-        process.join()
-
-
-@contextmanager
-def _engine(root: Path, url: str, symbols: tuple[str, ...]) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `gex engine` with the defaults of all that is not said here."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GEX_")}
-    told = {
+def _environment(root: Path, url: str, symbols: tuple[str, ...]) -> dict[str, str]:
+    """Return what the engine is told; everything else is its default."""
+    return {
         "GEX_SOURCE": "simulator",
         "GEX_DATA_DIR": str(root),
         "GEX_REDIS_URL": url,
         "GEX_SYMBOLS": ",".join(symbols),
-        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
     }
-    with (root / "engine.log").open("wb") as log:
-        process = subprocess.Popen(  # our own command
-            [sys.executable, "-m", "gex_pipeline.cli", "engine"],
-            cwd=root,
-            env=kept | told,
-            stdout=log,
-            stderr=log,
-            preexec_fn=_on_any_core,  # noqa: PLW1509 # before our threads; it sets one number
-        )
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _on_any_core() -> None:
-    os.sched_setaffinity(0, range(os.cpu_count() or 1))
 
 
 @contextmanager
@@ -356,28 +294,10 @@ def _look(store: redis.Redis, pid: int) -> _Stretch:
         raise BenchInvalidError("the engine does not tell how it is")
     wall_ns = time.monotonic_ns()
     threads = {
-        int(task.name): _cpu_s((task / "stat").read_text())
+        int(task.name): cpu_of((task / "stat").read_text())
         for task in Path(f"/proc/{pid}/task").iterdir()
     }
-    return _Stretch(wall_ns, _cpu_s(Path(f"/proc/{pid}/stat").read_text()), threads, status)
-
-
-def _cpu_s(stat: str) -> float:
-    """Return user and system time of a line of /proc: fields 14 and 15."""
-    fields = stat.rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICK
-
-
-def _resident_mb(pid: int) -> float:
-    """Return the most that was resident."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    kilobytes = next(line.split()[1] for line in lines if line.startswith("VmHWM:"))
-    return int(kilobytes) * 1024 / 1e6
-
-
-def _await(link: Connection, fact: str) -> None:
-    if not link.poll(_PATIENCE_S):
-        raise BenchInvalidError(fact)
+    return _Stretch(wall_ns, cpu_s(pid), threads, status)
 
 
 def _sleep_until(at_ns: int, process: subprocess.Popen[bytes]) -> None:
