@@ -1,7 +1,6 @@
 """The whole thread: simulator, streamer, engine and API as processes, held against `gex levels`."""
 
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -42,10 +41,14 @@ def asked(served: Api, path: str) -> dict[str, Any]:
 
 
 def quiet(stage: Stage) -> bool:
-    """Whether no item of a market that is held came in half a second: none is under way."""
-    before = stage.status()["received"]
-    time.sleep(0.5)
-    return bool(stage.status()["received"] == before)
+    """Whether no item of a market that is held came between two words: none is under way."""
+    before = stage.status()
+
+    def told() -> dict[str, str]:
+        now = stage.status()
+        return now if now["ts_ns"] != before["ts_ns"] else {}
+
+    return wait_until(told, "the streamer's next word")["received"] == before["received"]
 
 
 def includes(served: Api, seq: int) -> dict[str, Any]:
@@ -54,6 +57,12 @@ def includes(served: Api, seq: int) -> dict[str, Any]:
     if not found or not found["final"]:
         return {}
     return found if int(found["tapes"]["schwab.index"].split("-")[1]) >= seq else {}
+
+
+def compared(served: Api, scope: str) -> dict[str, Any]:
+    """Return the API's changes once there is a second before the newest one, else {}."""
+    found = asked(served, f"gex/SPX/maxchange?scope={scope}")
+    return found if found and found["changes"][0]["ts_ns"] else {}
 
 
 def test_the_api_says_what_gex_levels_says_of_the_same_chain(stage: Stage) -> None:
@@ -69,11 +78,9 @@ def test_the_api_says_what_gex_levels_says_of_the_same_chain(stage: Stage) -> No
         wait_until(lambda: quiet(stage), "a market that is held")
         end = tape_end(stage.client, stage.keys.tape("schwab.index"))
         assert end is not None
-        wait_until(lambda: includes(served, end.seq), "a final second of the whole tape")
-        told = includes(served, end.seq)
-        wait_until(lambda: asked(served, "gex/SPX/maxchange?scope=front0"), "a second of the ring")
-        changed = asked(served, "gex/SPX/maxchange?scope=front0")
-        front = asked(served, "gex/SPX?scope=front0")
+        told = wait_until(lambda: includes(served, end.seq), "a final second of the whole tape")
+        changed = wait_until(lambda: compared(served, "front0"), "two seconds of the ring")
+        front = wait_until(lambda: asked(served, "gex/SPX?scope=front0"), "a stored chain")
         dump = httpx.get(
             f"http://127.0.0.1:{stage.port}/control/dump", params={"symbol": "SPX"}, trust_env=False
         ).content

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from gex_pipeline.gateway.signin import one_time_link
-from gex_pipeline_tests.browser.reading import shown, state, text
+from gex_pipeline_tests.browser.reading import shown, state
 from gex_pipeline_tests.serving.process import api
 from gex_pipeline_tests.streamer.stage import staged, wait_until
 
@@ -37,14 +37,14 @@ def test_every_panel_of_a_running_market(browser: Any, tmp_path: Path) -> None:
         page.goto(one_time_link(stage.client, stage.keys, served.base))
         state(page, "live")
         shown(page, "#change-note", "New York, by open interest")
-        assert "$" in text(page, "#change-rows")
-        assert "of gamma" in text(page, "#coverage-list")
+        shown(page, "#change-rows", "$")
+        shown(page, "#coverage-list", "of gamma")
         page.locator("#surface-panel").scroll_into_view_if_needed()
         shown(page, "#surface-note", "GEX, $ per +1% of spot")
-        assert "most positive $" in page.get_attribute("#surface", "aria-label")
+        page.wait_for_selector("#surface[aria-label*='most positive $']")
         page.select_option("#symbol", "/ES")
         shown(page, "#basis-points", "/ES = SPX + ")
-        assert "/ES 7," in text(page, "#basis-price")
+        shown(page, "#basis-price", "/ES 7,")
         page.wait_for_selector("#bars[aria-label*='of /ES']")
         context.close()
     assert faults == []

@@ -10,10 +10,13 @@ import redis
 
 from gex_pipeline.gateway.signin import one_time_link
 from gex_pipeline.market.sessions import SECOND_NS
-from gex_pipeline_tests.browser.reading import shown, state, text
+from gex_pipeline_tests.browser.reading import drawn, shown, state, text
 from gex_pipeline_tests.gateway.market import KEYS, live_bytes, publish, set_clock, snapshots
 from gex_pipeline_tests.serving.process import Api, api
 from gex_pipeline_tests.synthetic import ASOF_NS
+
+CALLS, PUTS = "63,185,140", "224,103,92"
+"""Their colours."""
 
 
 def test_live_figures(page: Any, store: redis.Redis) -> None:
@@ -21,10 +24,10 @@ def test_live_figures(page: Any, store: redis.Redis) -> None:
     snapshot = snapshots()["all"]
     state(page, "live")
 
-    assert text(page, "#spot") == "6,000.00"
-    assert f"{snapshot.zero_gamma:,.2f}" in text(page, "#level-list")
-    assert f"{snapshot.call_wall:,.0f}" in text(page, "#level-list")
-    assert text(page, "#confidence") == f"{100 * (snapshot.confidence or 0):.0f}%"
+    shown(page, "#spot", "6,000.00")
+    shown(page, "#level-list", f"{snapshot.zero_gamma:,.2f}")
+    shown(page, "#level-list", f"{snapshot.call_wall:,.0f}")
+    shown(page, "#confidence", f"{100 * (snapshot.confidence or 0):.0f}%")
     assert page.locator("#expiry-rows tr").count() == len(snapshot.expiries)
     assert page.is_visible("#simulated")
     assert "made-up" in text(page, "#simulated")
@@ -36,31 +39,33 @@ def test_live_figures(page: Any, store: redis.Redis) -> None:
 
 def test_figures_over_a_gap_say_so(page: Any, store: redis.Redis) -> None:
     """How much of the feed was lost, and why, stands with the confidence, until it is made up."""
+    whole = "() => !document.querySelector('#reasons').innerText.includes('lost')"
     state(page, "live")
-    assert "lost" not in text(page, "#reasons")
+    page.wait_for_function(whole)
 
     data = live_bytes(snapshots()["all"], gap_s=41.2, gap_causes=["disconnect", "restart"])
+    store.set(KEYS.gex("SPX", "all"), data)
     store.publish(KEYS.gex("SPX", "all"), data)
     shown(page, "#reasons", "42 s of the feed lost (disconnect, restart)")
     publish(store)
-    page.wait_for_function("() => !document.querySelector('#reasons').innerText.includes('lost')")
+    page.wait_for_function(whole)
 
 
 def test_choices(page: Any) -> None:
     """Scope, weight and side redraw the bars; the strikes can be walked by keys."""
     state(page, "live")
-    before = page.screenshot()
+    drawn(page, "#bars", [CALLS, PUTS])
+    before = page.evaluate("document.querySelector('#bars').toDataURL()")
 
     page.check("#side input[value=both]", force=True)
     page.check("#window input[value='0.05']", force=True)
-    page.wait_for_timeout(100)
-    assert page.screenshot() != before
+    page.wait_for_function("old => document.querySelector('#bars').toDataURL() !== old", arg=before)
     page.check("#weight input[value=volume]", force=True)
     shown(page, "#caption", "volume")
     assert page.is_disabled("#side input[value=call]")
     page.check("#scope input[value='0dte']", force=True)
     shown(page, "#provenance", "scope 0dte")
-    assert "scope=0dte" in page.url
+    page.wait_for_url("**scope=0dte*")
     page.focus("#bars")
     page.keyboard.press("ArrowUp")
     shown(page, "#tip", "net")
@@ -68,9 +73,10 @@ def test_choices(page: Any) -> None:
 
 def test_a_symbol_without_figures(page: Any) -> None:
     """The page says why there is nothing, and goes back to what there is."""
+    state(page, "live")
     page.select_option("#symbol", "SPY")
     state(page, "unavailable")
-    assert "SPY" in text(page, "#message")
+    shown(page, "#message", "SPY")
     assert text(page, "#spot") == "–"
     assert text(page, "#level-list") == ""
     assert page.is_visible("#simulated")
@@ -95,7 +101,7 @@ def test_old_figures(page: Any, store: redis.Redis, seconds: int, wanted: str, w
     set_clock(store, ASOF_NS + seconds * SECOND_NS)
 
     state(page, wanted)
-    assert words in text(page, "#message")
+    shown(page, "#message", words)
 
 
 def test_unusable_quotes(page: Any, store: redis.Redis) -> None:
@@ -113,8 +119,8 @@ def test_unusable_quotes(page: Any, store: redis.Redis) -> None:
     store.set(KEYS.gex("SPX", "all"), live_bytes(poor))
 
     shown(page, "#state", "unusable")
-    assert "quotes too poor" in text(page, "#level-list")
-    assert "do not carry levels" in text(page, "#message")
+    shown(page, "#level-list", "quotes too poor")
+    shown(page, "#message", "do not carry levels")
 
 
 def test_a_phone(page: Any) -> None:
@@ -144,19 +150,12 @@ def test_names_for_those_who_do_not_see(page: Any) -> None:
 def test_a_picture_of_it(page: Any, tmp_path: Path) -> None:
     """The bars are drawn: the canvas holds more than its ground."""
     state(page, "live")
-    page.wait_for_timeout(200)
+    drawn(page, "#bars", [CALLS, PUTS])
 
     data = page.locator("#bars").screenshot(path=str(tmp_path / "bars.png"))
 
     width, height = struct.unpack(">II", data[16:24])
     assert (width > 600, height > 300) == (True, True)
-    colours = page.evaluate(
-        "(() => { const c = document.getElementById('bars');"
-        " const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
-        " const seen = new Set(); for (let i = 0; i < d.length; i += 4)"
-        " seen.add(`${d[i]},${d[i + 1]},${d[i + 2]}`); return [...seen]; })()"
-    )
-    assert {"63,185,140", "224,103,92"} <= set(colours)  # calls, puts
 
 
 def test_a_lost_connection_comes_back(
@@ -170,7 +169,7 @@ def test_a_lost_connection_comes_back(
         state(page, "live")
         one.process.kill()
         state(page, "lost")
-        assert "trying again" in text(page, "#message")
+        shown(page, "#message", "trying again")
     with api(server_url, tmp_path, GEX_PORT=one.base.rpartition(":")[2]):
         state(page, "live")
     context.close()

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
@@ -23,6 +23,7 @@ from gex_pipeline_tests.synthetic import ASOF_NS, DAY
 
 _numbers = itertools.count(1)
 PATIENCE_S = 20.0
+Found = TypeVar("Found")
 
 
 @pytest.fixture(scope="session")
@@ -101,9 +102,10 @@ def market(server: EmbeddedServer, tmp_path: Path) -> Iterator[Market]:
     market.store.close()
 
 
-def wait_until(holds: Callable[[], object]) -> None:
-    """Wait until something holds; fail when it does not come."""
+def wait_until(holds: Callable[[], Found]) -> Found:
+    """Return what holds once it does; fail when it does not come."""
     deadline_s = time.monotonic() + PATIENCE_S
-    while not holds():
+    while not (found := holds()):
         assert time.monotonic() < deadline_s, "it did not come"
         time.sleep(0.01)
+    return found

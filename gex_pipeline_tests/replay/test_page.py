@@ -70,8 +70,8 @@ def test_a_replay_is_seen_and_steered(page: Any, one: Replayed) -> None:
     shown(page, "#replay-time", "2025-06-02 10:30:40")
     shown(page, "#replay-state", "paused")
     assert "REPLAY" in page.inner_text("#replay")
-    assert page.is_visible("#simulated")
     page.wait_for_selector("body[data-state=live]")
+    assert page.is_visible("#simulated")
     assert page.inner_text("#state") == "replay"
     shown(page, "#replay-toggle", "Resume")
     first = page.inner_text("#provenance")

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 
@@ -22,14 +23,16 @@ from gex_pipeline.market.events import Event
 PREFIX = "sim:"
 WAIT_S = 40.0
 _CODE = "from gex_pipeline.cli import main; main()"
+Found = TypeVar("Found")
 
 
-def wait_until(holds: Callable[[], object], what: str) -> None:
-    """Return when it holds; fail when it never does."""
+def wait_until(holds: Callable[[], Found], what: str) -> Found:
+    """Return what holds once it does; fail when it never does."""
     until_s = time.monotonic() + WAIT_S
-    while not holds():
+    while not (found := holds()):
         assert time.monotonic() < until_s, f"never: {what}"
         time.sleep(0.05)
+    return found
 
 
 class Stage:
