@@ -12,8 +12,10 @@ from gex_pipeline.errors import ChainFileError, ScriptError
 from gex_pipeline.feeds.chainfile import read_chain_file
 from gex_pipeline.market.sessions import NEW_YORK, trading_day_on_or_before
 from gex_pipeline.simulator.acts import AnyAct, read_script
+from gex_pipeline.simulator.connection import SYMBOL_LIMIT, Pace
 from gex_pipeline.simulator.origin import Origin, read_origin
-from gex_pipeline.simulator.server import HOST, SimulatedServer
+from gex_pipeline.simulator.server import HOST, RATE, SimulatedServer
+from gex_pipeline.simulator.tokens import SCHWABS, Lives
 from gex_pipeline.simulator.wall import wall_ns
 
 SIMULATED = "sim"
@@ -32,6 +34,17 @@ SIMULATED = "sim"
     help="Updates of the whole market per market second (400).",
 )
 @click.option("--contracts", type=click.IntRange(min=8), help="Option contracts in all.")
+@click.option(
+    "--symbol-limit", type=click.IntRange(min=1), help="Symbols that a stream may subscribe (500)."
+)
+@click.option(
+    "--access-life-s", type=click.IntRange(min=1), help="Seconds that access tokens live (1800)."
+)
+@click.option(
+    "--refresh-life-s",
+    type=click.IntRange(min=1),
+    help="Seconds that refresh tokens live from the consent (604800).",
+)
 @click.option(
     "--start",
     metavar="TIME",
@@ -56,6 +69,9 @@ def simulate(  # noqa: PLR0913 # click passes one argument per option
     speed: float | None,
     rate: float | None,
     contracts: int | None,
+    symbol_limit: int | None,
+    access_life_s: int | None,
+    refresh_life_s: int | None,
     start: str | None,
     chain: Path | None,
     acts: Path | None,
@@ -68,6 +84,7 @@ def simulate(  # noqa: PLR0913 # click passes one argument per option
       gex simulate --speed 60 --contracts 2000 --rate 100
       gex simulate --from-chain spx_quotedata.csv
       gex simulate --start 2026-11-20T09:25 --script faults.json
+      gex simulate --symbol-limit 1000 --access-life-s 60
     """
     settings = service_settings(strict=False)
     server = SimulatedServer(
@@ -76,7 +93,12 @@ def simulate(  # noqa: PLR0913 # click passes one argument per option
         seed=settings.gex_simulator_seed if seed is None else seed,
         speed=speed or settings.gex_simulator_speed,
         contracts=contracts or settings.gex_simulator_contracts,
-        rate=rate or settings.gex_simulator_rate,
+        pace=Pace(
+            rate or settings.gex_simulator_rate or RATE, symbol_limit=symbol_limit or SYMBOL_LIMIT
+        ),
+        lives=Lives(
+            access=access_life_s or SCHWABS.access, refresh=refresh_life_s or SCHWABS.refresh
+        ),
         start=_start_ns(start),
         origin=None if chain is None else _origin(chain),
         script=() if acts is None else _script(acts),

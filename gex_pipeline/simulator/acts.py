@@ -1,4 +1,4 @@
-"""What can happen to the market and to its vendor besides the usual, as a script's JSON has it."""
+"""What can happen to the market besides the usual, and the JSON of all that can happen."""
 
 import datetime
 from typing import Final, get_args
@@ -6,22 +6,8 @@ from typing import Final, get_args
 import msgspec
 
 from gex_pipeline.errors import ScriptError
-
-
-class Act(
-    msgspec.Struct,
-    frozen=True,
-    kw_only=True,
-    tag_field="verb",
-    tag=str.lower,
-    forbid_unknown_fields=True,
-):
-    """Something that happens; `verb` in JSON is the class's name."""
-
-    at: str = ""
-    """New York time, 09:35 or 2026-11-20T09:35:10; "": now."""
-    for_s: float | None = None
-    """Market seconds; None: from then on."""
+from gex_pipeline.simulator.act import Act
+from gex_pipeline.simulator.mishaps import Mishap
 
 
 class Jump(Act, frozen=True):
@@ -73,32 +59,7 @@ class Delist(Contracts, frozen=True):
     """These are listed no more; without strikes, none of that expiry and root."""
 
 
-class Cut(Act, frozen=True):
-    """The stream's socket is closed, and so is each that is opened."""
-
-
-class Silence(Act, frozen=True):
-    """The stream's socket stays open and says nothing: no data, no heartbeat, no answer."""
-
-
-class Fail(Act, frozen=True):
-    """Chain answers with an expiry of these dates fail with a status; of every date and symbol."""
-
-    symbol: str = ""
-    first: datetime.date = datetime.date.min
-    last: datetime.date = datetime.date.max
-    status: int = 502
-
-
-class Shorten(Act, frozen=True):
-    """Chain answers with an expiry of these dates hold half of their contracts, and say so."""
-
-    symbol: str = ""
-    first: datetime.date = datetime.date.min
-    last: datetime.date = datetime.date.max
-
-
-AnyAct = Jump | Freeze | Halt | Basis | Roll | Enlist | Delist | Cut | Silence | Fail | Shorten
+AnyAct = Jump | Freeze | Halt | Basis | Roll | Enlist | Delist | Mishap
 VERBS: Final = tuple(kind.__name__.lower() for kind in get_args(AnyAct))
 
 

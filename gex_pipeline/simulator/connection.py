@@ -5,27 +5,29 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any, Final
 
-from gex_pipeline.simulator.acts import Cut, Silence
+import msgspec
+
+from gex_pipeline.simulator.act import Act
+from gex_pipeline.simulator.delivery import Delivery
 from gex_pipeline.simulator.desk import Desk
-from gex_pipeline.simulator.stream import (
-    EMPTY_TEXT,
-    STOPPED,
-    TAKEN,
-    TAKEN_TEXT,
-    Conversation,
-    Frame,
-)
+from gex_pipeline.simulator.faults import Faults
+from gex_pipeline.simulator.frames import STOPPED, TAKEN, Frame, notice_frame
+from gex_pipeline.simulator.mishaps import Cut, Notice, Silence, Tear
+from gex_pipeline.simulator.stream import Conversation
 from gex_pipeline.simulator.tokens import Mint
+from gex_pipeline.simulator.wire import TEAR
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 STEP_S: Final = 0.05
+SYMBOL_LIMIT: Final = 500
 _STEP_MARKET_NS: Final = 1_000_000_000
 """At most so much market time passes between two frames, at any speed."""
 _STEPS_MAX: Final = 40
 """A wake-up that is further behind than this skips the market time between."""
 _SEND_TIMEOUT_S: Final = 10.0
 _CUT: Final = 1011
+_TORN_ITEMS: Final = 50
 
 
 class Pace:
@@ -37,7 +39,7 @@ class Pace:
         *,
         heartbeat_s: float = 10.0,
         idle_s: float = 30.0,
-        symbol_limit: int = 500,
+        symbol_limit: int = SYMBOL_LIMIT,
     ) -> None:
         self.rate = rate
         """Updates of the whole market, per market second."""
@@ -54,8 +56,10 @@ class Floor:
         self.desk = desk
         self.mint = mint
         self.pace = pace
+        self.faults = Faults(desk.market.script)
         self.served: Connection | None = None
         self.connections = 0
+        self.logins = 0
         self.skipped_s = 0
         """Market seconds that updates skipped because the machine was too slow."""
 
@@ -71,9 +75,14 @@ class Floor:
 
     async def take(self, connection: "Connection") -> None:
         """Serve this connection and end the one before with code 12."""
+        self.logins += 1
         before, self.served = self.served, connection
         if before is not None and before is not connection:
-            await before.end(TAKEN, TAKEN_TEXT)
+            await before.end(TAKEN)
+
+    def subscribed(self) -> dict[str, list[str]]:
+        """Return the keys of the stream that is served, by service."""
+        return {} if self.served is None else self.served.talk.subscribed()
 
 
 class Connection:
@@ -87,7 +96,9 @@ class Connection:
         self._receive = receive
         self._send = send
         self._turn = asyncio.Lock()
-        self._talk = Conversation(floor.desk, floor.mint, floor.pace.symbol_limit)
+        self.talk = Conversation(floor.desk, floor.mint, floor.faults, floor.pace.symbol_limit)
+        clock = asyncio.get_running_loop().time
+        self._delivery = Delivery(self._script, floor.desk.market.seed, clock)
         self._ended = asyncio.Event()
         self._told_ns = 0
         self._owed = 0.0
@@ -109,20 +120,20 @@ class Connection:
             if isinstance(result, Exception) and not isinstance(result, OSError | TimeoutError):
                 raise result
 
-    async def end(self, code: int, text: str) -> None:
+    async def end(self, code: int, text: str = "") -> None:
         """Say why and close."""
         with suppress(OSError, TimeoutError):
             async with self._turn:
-                await self._out([self._talk.farewell(code, text)])
+                await self._out([notice_frame(code, self._desk.now_ns(), text)])
 
     async def _read(self) -> None:
         while (message := await self._receive())["type"] == "websocket.receive":
             if self._script.runs(Silence, self._desk.now_ns()):
                 continue
             async with self._turn:
-                was_in = self._talk.signed_in
-                await self._out(self._talk.answer(message.get("text") or ""))
-            if self._talk.signed_in and not was_in:
+                was_in = self.talk.signed_in
+                await self._out(self.talk.answer(message.get("text") or ""))
+            if self.talk.signed_in and not was_in:
                 await self._floor.take(self)
 
     async def _tell(self) -> None:
@@ -134,18 +145,22 @@ class Connection:
         while not self._ended.is_set():
             await asyncio.sleep(STEP_S)
             now_ns = self._desk.now_ns()
-            if self._talk.symbols and not self._desk.is_held:
+            struck_ns = self._told_ns
+            if self.talk.symbols and not self._desk.is_held:
                 idle_at = loop.time() + pace.idle_s
                 await self._catch_up(now_ns)
             self._told_ns = now_ns
+            await self._suffer(struck_ns, now_ns)
             if await self._is_cut(now_ns) or self._script.runs(Silence, now_ns):
                 continue
+            async with self._turn:
+                await self._put(self._delivery.due())
             if loop.time() >= beat_at:
                 beat_at = loop.time() + pace.heartbeat_s
                 async with self._turn:
-                    await self._out([self._talk.heartbeat()])
-            if loop.time() >= idle_at and not self._talk.symbols:
-                await self.end(STOPPED, EMPTY_TEXT)
+                    await self._out([self.talk.heartbeat()])
+            if loop.time() >= idle_at and not self.talk.symbols:
+                await self.end(STOPPED)
 
     async def _catch_up(self, now_ns: int) -> None:
         """Send the updates of the market time since the last ones."""
@@ -180,21 +195,54 @@ class Connection:
         if count < 1:
             return 0
         async with self._turn:
-            frame = self._talk.updates(count, ts_ns, self._desk.market.seed)
+            frame = self.talk.updates(count, ts_ns, self._desk.market.seed)
             if frame is not None:
                 await self._out([frame])
         return count
 
+    async def _suffer(self, after_ns: int, until_ns: int) -> None:
+        """Let happen to the stream that is served what began between two moments."""
+        for act in self._floor.faults.strikes(after_ns, until_ns):
+            if self._floor.served is not self or self._ended.is_set():
+                return
+            await self._strike(act)
+
+    async def _strike(self, act: Act) -> None:
+        if isinstance(act, Tear):
+            await self._tear()
+        elif isinstance(act, Notice):
+            await self.end(act.code, act.text)
+        else:
+            await self.end(TAKEN)
+
+    async def _tear(self) -> None:
+        """Reset the socket in the middle of the frame that would be next."""
+        now_ns = self._desk.now_ns()
+        async with self._turn:
+            updates = self.talk.updates(_TORN_ITEMS, now_ns, self._desk.market.seed)
+            frame = updates or self.talk.heartbeat()
+            self._ended.set()
+            await self._send({"type": TEAR, "text": frame.data.decode()})
+            self._log(msgspec.structs.replace(frame, fault="tear"))
+
     async def _out(self, frames: Iterable[Frame]) -> None:
+        """Send what the conversation says, data by way of what the script does to them."""
+        for frame in frames:
+            await self._put(self._delivery.passed(frame))
+
+    async def _put(self, frames: Iterable[Frame]) -> None:
         """Send frames and log what they told; behind the last one nothing is sent."""
         for frame in frames:
             if self._ended.is_set():
                 return
             message = {"type": "websocket.send", "text": frame.data.decode()}
             await asyncio.wait_for(self._send(message), _SEND_TIMEOUT_S)
-            for service, told in frame.told.items():
-                self._desk.log.write(frame.ts_ns, service, told, self._number)
+            self._log(frame)
             if frame.last:
                 self._ended.set()
                 await self._send({"type": "websocket.close", "code": 1000})
                 return
+
+    def _log(self, frame: Frame) -> None:
+        for service, told in frame.told.items():
+            self._desk.log.write(frame.ts_ns, service, told, self._number, frame.fault)

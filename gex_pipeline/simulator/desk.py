@@ -13,11 +13,12 @@ from gex_pipeline.market.clock import MarketClock
 from gex_pipeline.market.sessions import et_datetime
 from gex_pipeline.market.symbology import to_schwab
 from gex_pipeline.simulator.chains import as_printed, chain_answer
-from gex_pipeline.simulator.fields import EQUITIES, FUTURES, equity_fields, future_fields
+from gex_pipeline.simulator.fields import equity_fields, future_fields
 from gex_pipeline.simulator.instruments import INSTRUMENTS, OPTIONABLE, Instrument
 from gex_pipeline.simulator.market import Market
 from gex_pipeline.simulator.published import Published
 from gex_pipeline.simulator.sendlog import SendLog
+from gex_pipeline.simulator.services import EQUITIES, FUTURES
 from gex_pipeline.simulator.spots import Look
 from gex_pipeline.simulator.timeline import Timeline
 

@@ -14,12 +14,6 @@ from gex_pipeline.simulator.rows import description
 from gex_pipeline.simulator.spots import Look
 from gex_pipeline.simulator.valuation import COLUMN
 
-EQUITIES: Final = "LEVELONE_EQUITIES"
-OPTIONS: Final = "LEVELONE_OPTIONS"
-FUTURES: Final = "LEVELONE_FUTURES"
-SERVICES: Final = (EQUITIES, OPTIONS, FUTURES)
-FIELD_COUNT: Final = {EQUITIES: 52, OPTIONS: 56, FUTURES: 41}
-
 _DIRECT: Final = {
     2: "bid", 3: "ask", 4: "last", 7: "close", 8: "volume", 9: "open_interest", 10: "iv",
     16: "bid_size", 17: "ask_size", 18: "last_size", 28: "delta", 29: "gamma", 30: "theta",

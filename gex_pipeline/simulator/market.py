@@ -26,6 +26,7 @@ from gex_pipeline.simulator.assembly import (
 from gex_pipeline.simulator.board import Board
 from gex_pipeline.simulator.instruments import INSTRUMENTS, OPTIONABLE
 from gex_pipeline.simulator.listings import PROGRAMMES, Programme
+from gex_pipeline.simulator.mishaps import Blank, Void
 from gex_pipeline.simulator.origin import Origin, origin_lines
 from gex_pipeline.simulator.relisting import relisted
 from gex_pipeline.simulator.script import Script, Span
@@ -72,6 +73,8 @@ class Market:
 
     def moment(self, ts_ns: int) -> Moment:
         """Return what options need to know of an instant."""
+        void = [act.symbol for act in self.script.running(Void, ts_ns)]
+        is_blank = self.script.runs(Blank, ts_ns)
         ts_ns = self.script.quoted_ns(ts_ns)
         hours, at_ns = quoted(ts_ns, "index")
         spot_ns = quoted(at_ns, "equity")[1]
@@ -85,7 +88,8 @@ class Market:
             vol_level=self.spots.vol_level(spot_ns, options=True),
             part_of_day=(at_ns - hours.open_ns) / (hours.close_ns - hours.open_ns),
             reset=known and resets(ts_ns, _OPTIONS_RESET),
-            interest_known=known,
+            interest_known=known and not is_blank,
+            void=np.array(["" in void or name in void for name in OPTIONABLE]),
         )
 
     def _assembled(self, day: datetime.date, listings: tuple[Span, ...]) -> Board:

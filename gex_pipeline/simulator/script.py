@@ -14,22 +14,17 @@ import msgspec
 
 from gex_pipeline.errors import ScriptError
 from gex_pipeline.market.sessions import NEW_YORK, SECOND_NS, et_datetime, is_trading_day
-from gex_pipeline.simulator.acts import (
-    Act,
-    AnyAct,
-    Basis,
-    Contracts,
-    Enlist,
-    Fail,
-    Freeze,
-    Halt,
-    Jump,
-    Roll,
-    Shorten,
-)
+from gex_pipeline.simulator.act import Act
+from gex_pipeline.simulator.acts import AnyAct, Basis, Contracts, Enlist, Freeze, Halt, Jump, Roll
+from gex_pipeline.simulator.frames import SUCCEEDED
 from gex_pipeline.simulator.instruments import INSTRUMENTS, OPTIONABLE
+from gex_pipeline.simulator.mishaps import Addressed, Asked, Fail, Refuse, Shorten, Void
+from gex_pipeline.simulator.paths import PATHS
+from gex_pipeline.simulator.services import ADMIN, SERVICES, SIGNING, SUBSCRIBING
 
 _FOREVER: Final = 2**63
+_CODES: Final = (9, 11, 19, *range(20, 30))
+"""What a request can be refused with; 26 and above say that it succeeded."""
 
 
 _Kind = TypeVar("_Kind", bound=Act)
@@ -71,6 +66,12 @@ class Script:
     def runs(self, kind: type[Act], ts_ns: int) -> bool:
         """Whether any act of a kind runs at a moment."""
         return any(True for _ in self.running(kind, ts_ns))
+
+    def begun(self, kinds: tuple[type[Act], ...], after_ns: int, until_ns: int) -> Iterator[AnyAct]:
+        """Yield the acts of these kinds that begin after a moment and up to another."""
+        for span in self.spans:
+            if isinstance(span.act, kinds) and after_ns < span.from_ns <= until_ns:
+                yield span.act
 
     def quoted_ns(self, ts_ns: int) -> int:
         """Return the moment whose quotes stand at a moment: where it is frozen, the beginning."""
@@ -147,15 +148,34 @@ def _moment_ns(text: str, now_ns: int) -> int:
 
 
 def _check(act: AnyAct) -> None:
-    """Refuse what the market does not have."""
+    """Refuse what market and vendor do not have."""
     known: Iterable[str] = (
-        OPTIONABLE if isinstance(act, Contracts | Fail | Shorten) else INSTRUMENTS
+        OPTIONABLE if isinstance(act, Contracts | Fail | Shorten | Void) else INSTRUMENTS
     )
     named = getattr(act, "symbols", None) or filter(None, [getattr(act, "symbol", "")])
     for symbol in named:
-        if symbol not in known:
-            raise ScriptError(f"{symbol!r} is none of {', '.join(known)}")
+        _check_known(symbol, known)
+    if isinstance(act, Asked):
+        _check_known(act.service, ("", ADMIN, *SERVICES))
+        _check_known(act.command, ("", *SIGNING, *SUBSCRIBING))
+    if isinstance(act, Addressed):
+        _check_known(act.path, ("", *PATHS))
+    if isinstance(act, Refuse):
+        _check_refusal(act)
     if isinstance(act, Jump) and act.percent <= -100:
         raise ScriptError("prices fall by less than 100 percent")
     if isinstance(act, Enlist) and not (act.strikes and is_trading_day(act.expiry)):
         raise ScriptError("contracts are listed with strikes and a trading day as expiry")
+
+
+def _check_known(name: str, known: Iterable[str]) -> None:
+    if name not in known:
+        raise ScriptError(f"{name!r} is none of {', '.join(filter(None, known))}")
+
+
+def _check_refusal(act: Refuse) -> None:
+    if act.code not in _CODES:
+        raise ScriptError(f"{act.code} is none of the codes {', '.join(map(str, _CODES))}")
+    signing = act.service == ADMIN or act.command in SIGNING
+    if act.code in SUCCEEDED and signing:
+        raise ScriptError(f"code {act.code} answers subscriptions only")

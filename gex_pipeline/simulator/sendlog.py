@@ -29,14 +29,21 @@ class SendLog:
         """Lines since the process started."""
 
     def write(
-        self, ts_ns: int, service: str, entries: Sequence[tuple[str, object]], stream: int
+        self,
+        ts_ns: int,
+        service: str,
+        entries: Sequence[tuple[str, object]],
+        stream: int,
+        fault: str = "",
     ) -> None:
-        """Append a line per (key, fields); `stream` counts connections, 0 is REST."""
+        """Append a line per (key, fields); `stream` counts connections, 0 is REST.
+
+        `fault`: what was done to the frame, so that nobody can have read it.
+        """
+        also = {"fault": fault} if fault else {}
+        common = {"ts_ns": ts_ns, "service": service, "stream": stream} | also
         lines = "".join(
-            self._encode(
-                {"ts_ns": ts_ns, "service": service, "key": key, "fields": fields, "stream": stream}
-            ).decode()
-            + "\n"
+            self._encode({**common, "key": key, "fields": fields}).decode() + "\n"
             for key, fields in entries
         )
         file = self._open()

@@ -21,10 +21,12 @@ from gex_pipeline.simulator.connection import Floor, Pace
 from gex_pipeline.simulator.desk import Desk
 from gex_pipeline.simulator.market import Market
 from gex_pipeline.simulator.origin import Origin
+from gex_pipeline.simulator.recall import Recall
 from gex_pipeline.simulator.sendlog import SendLog
 from gex_pipeline.simulator.storage import held, replace_file
-from gex_pipeline.simulator.tokens import open_mint, simulator_token
+from gex_pipeline.simulator.tokens import SCHWABS, Lives, open_mint, simulator_token
 from gex_pipeline.simulator.wall import wall_ns
+from gex_pipeline.simulator.wire import Wire
 
 HOST: Final = "127.0.0.1"
 RATE: Final = 400.0
@@ -51,6 +53,7 @@ class SimulatedServer:
         origin: Origin | None = None,
         script: Sequence[AnyAct] = (),
         pace: Pace | None = None,
+        lives: Lives = SCHWABS,
         wall: Callable[[], int] = wall_ns,
     ) -> None:
         """Take a port (0: any free one) and the market's settings; `start` is UTC nanoseconds.
@@ -66,6 +69,7 @@ class SimulatedServer:
         self._market = Market(seed, contracts, origin)
         self._acts = script
         self._pace = pace or Pace(rate or RATE)
+        self._lives = lives
         self._wall = wall
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -85,13 +89,14 @@ class SimulatedServer:
                 (self.folder / "port").unlink(missing_ok=True)
 
     async def _serve(self, listener: socket.socket, log: SendLog, stop: asyncio.Event) -> None:
-        mint = open_mint(self.folder, self._wall)
+        mint = open_mint(self.folder, self._wall, self._lives)
         desk = Desk(self._market, self._timeline(), log, time.monotonic_ns)
         self._market.script.add(self._acts, desk.now_ns())
+        mint.recalled_ns = Recall(desk, self._wall).before_ns
         desk.published(desk.now_ns())
         floor = Floor(desk, mint, self._pace)
         server = _Server(_config(App(desk, mint, floor)))
-        simulator_token(self.root, self._wall)
+        simulator_token(self.root, self._wall, self._lives)
         replace_file(self.folder / "port", str(self.port).encode())
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         keeping = asyncio.create_task(self._keep(desk))
@@ -115,7 +120,7 @@ class SimulatedServer:
             self._save(desk)
             if loop.time() >= renew_at:
                 renew_at += _TOKEN_S
-                simulator_token(self.root, self._wall)
+                simulator_token(self.root, self._wall, self._lives)
             await asyncio.sleep(_SAVE_S)
 
     def _save(self, desk: Desk) -> None:
@@ -144,7 +149,7 @@ class _Server(uvicorn.Server):
 def _config(app: App) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        ws="websockets-sansio",
+        ws=Wire,
         ws_max_size=REQUEST_LIMIT,
         ws_per_message_deflate=False,
         lifespan="off",

@@ -11,53 +11,42 @@ import msgspec
 import numpy as np
 
 from gex_pipeline.simulator.desk import Desk
-from gex_pipeline.simulator.fields import EQUITIES, FIELD_COUNT, FUTURES, OPTIONS, SERVICES
-from gex_pipeline.simulator.telling import OptionTeller, SpotTeller, Told
+from gex_pipeline.simulator.faults import Faults, refused
+from gex_pipeline.simulator.frames import (
+    BAD_FORMAT,
+    FAILED,
+    LOGIN_DENIED,
+    NO_LOGIN,
+    NO_SERVICE,
+    SUCCEEDED,
+    SUCCESS,
+    SYMBOL_LIMIT,
+    Frame,
+    Request,
+    Told,
+    answer_frame,
+    data_frame,
+    heartbeat_frame,
+)
+from gex_pipeline.simulator.services import ADMIN, EQUITIES, FIELD_COUNT, FUTURES, OPTIONS
+from gex_pipeline.simulator.telling import OptionTeller, SpotTeller
 from gex_pipeline.simulator.tokens import Mint
 
-SUCCESS, LOGIN_DENIED, NO_SERVICE = 0, 3, 11
-TAKEN, SYMBOL_LIMIT, NO_LOGIN, BAD_FORMAT, STOPPED = 12, 19, 20, 21, 30
-_FAILED: Final = {"SUBS": 22, "UNSUBS": 23, "ADD": 24, "VIEW": 25}
-_ASSETS: Final = {EQUITIES: "EQUITY", OPTIONS: "OPTION", FUTURES: "FUTURE"}
 _IMAGE_ITEMS: Final = 200
 _SPOT_SHARE: Final = 0.2
 """Of all updates, at most so many are of underlyings and futures."""
-TAKEN_TEXT: Final = (
-    "This Streamer was disconnected because of another connection for this username and password."
-    " Each user may only have one Streamer open at a time."
-)
-EMPTY_TEXT: Final = "Stop streaming due to empty subscription"
-
-
-class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """One request of a message."""
-
-    service: str
-    command: str
-    requestid: str | int = ""
-    correl: str = msgspec.field(name="SchwabClientCorrelId", default="")
-    parameters: dict[str, str] = {}
 
 
 class _Message(msgspec.Struct, frozen=True):
     requests: list[Request]
 
 
-class Frame(msgspec.Struct, frozen=True):
-    """One text frame, with what it tells of which keys (for the send log)."""
-
-    data: bytes
-    ts_ns: int
-    told: dict[str, Told] = {}
-    last: bool = False
-    """The connection closes after it."""
-
-
 class Conversation:
     """Sign-in, subscriptions, images and updates of one connection."""
 
-    def __init__(self, desk: Desk, mint: Mint, symbol_limit: int) -> None:
+    def __init__(self, desk: Desk, mint: Mint, faults: Faults, symbol_limit: int) -> None:
         self.signed_in = False
+        self._faults = faults
         self._desk = desk
         self._mint = mint
         self._limit = symbol_limit
@@ -66,8 +55,8 @@ class Conversation:
             FUTURES: SpotTeller(desk, FUTURES),
             OPTIONS: OptionTeller(desk),
         }
-        self._keys: dict[str, dict[str, None]] = {service: {} for service in SERVICES}
-        self._fields = {service: frozenset(range(FIELD_COUNT[service])) for service in SERVICES}
+        self._keys: dict[str, dict[str, None]] = {service: {} for service in self._tellers}
+        self._fields = {name: frozenset(range(FIELD_COUNT[name])) for name in self._tellers}
         self._turn = 0
 
     @property
@@ -75,14 +64,16 @@ class Conversation:
         """Return how many keys are subscribed."""
         return sum(map(len, self._keys.values()))
 
+    def subscribed(self) -> dict[str, list[str]]:
+        """Return the keys of each service that has some."""
+        return {service: list(keys) for service, keys in self._keys.items() if keys}
+
     def answer(self, text: str) -> Iterator[Frame]:
         """Yield the frames that a message is answered with."""
         try:
             requests = msgspec.json.decode(text, type=_Message).requests
         except msgspec.MsgspecError:
-            yield self._response(
-                Request(service="ADMIN", command=""), BAD_FORMAT, "Bad command formatting"
-            )
+            yield self._response(Request(service=ADMIN, command=""), BAD_FORMAT)
             return
         for request in requests:
             yield from self._answer_one(request)
@@ -107,45 +98,47 @@ class Conversation:
         )
         told[OPTIONS] = self._tellers[OPTIONS].tell(chosen, self._fields[OPTIONS], ts_ns)
         told = {service: items for service, items in told.items() if items}
-        return _data_frame(told, "SUBS", ts_ns) if told else None
+        return data_frame(told, "SUBS", ts_ns) if told else None
 
     def heartbeat(self) -> Frame:
         """Return a heartbeat."""
-        now_ns = self._desk.now_ns()
-        beat = {"notify": [{"heartbeat": str(now_ns // 1_000_000)}]}
-        return Frame(msgspec.json.encode(beat), now_ns)
-
-    def farewell(self, code: int, text: str) -> Frame:
-        """Return the notice that ends the connection."""
-        now_ns = self._desk.now_ns()
-        notice = {
-            "service": "ADMIN",
-            "timestamp": now_ns // 1_000_000,
-            "content": {"code": code, "msg": text},
-        }
-        return Frame(msgspec.json.encode({"notify": [notice]}), now_ns, last=True)
+        return heartbeat_frame(self._desk.now_ns())
 
     # --- requests ---------------------------------------------------------------------------------
 
     def _answer_one(self, request: Request) -> Iterator[Frame]:
+        now_ns = self._desk.now_ns()
+        if self._faults.loses(request, now_ns):
+            return
+        refusal = self._faults.refusal(request, now_ns)
+        if refusal is None:
+            frames = self._usual(request)
+        elif refusal.code in SUCCEEDED:
+            frames = self._usual(request, refusal.code)
+        else:
+            frames = refused(request, refusal, now_ns)
+        for frame in frames:
+            yield from (frame,) if frame.told else self._faults.answers(frame, now_ns)
+
+    def _usual(self, request: Request, success: int = SUCCESS) -> Iterator[Frame]:
         if request.command == "LOGIN":
             yield self._login(request)
         elif not self.signed_in:
-            yield self._response(request, NO_LOGIN, "Stream connection not found")
+            yield self._response(request, NO_LOGIN)
         elif request.command == "LOGOUT":
             yield self._response(request, SUCCESS, "SUCCESS", last=True)
-        elif request.service not in SERVICES:
-            yield self._response(request, NO_SERVICE, "Service not available or temporary down.")
-        elif request.command not in _FAILED or not self._is_formed(request):
-            yield self._response(request, BAD_FORMAT, "Bad command formatting")
+        elif request.service not in self._tellers:
+            yield self._response(request, NO_SERVICE)
+        elif request.command not in FAILED or not self._is_formed(request):
+            yield self._response(request, BAD_FORMAT)
         else:
-            yield from self._subscribe(request)
+            yield from self._subscribe(request, success)
 
     def _login(self, request: Request) -> Frame:
         token = request.parameters.get("Authorization", "")
-        if self._mint.claim("access", token) is None:
-            text = "Login Denied.: token is invalid or has expired."
-            return self._response(request, LOGIN_DENIED, text, last=True)
+        denied = self._faults.denies(self._desk.now_ns())
+        if denied or self._mint.claim("access", token) is None:
+            return self._response(request, LOGIN_DENIED, last=True)
         self.signed_in = True
         return self._response(request, SUCCESS, "server=simulator-1;status=NP")
 
@@ -156,7 +149,7 @@ class Conversation:
             bool(request.parameters.get("keys")) or not needs_keys
         )
 
-    def _subscribe(self, request: Request) -> Iterator[Frame]:
+    def _subscribe(self, request: Request, success: int) -> Iterator[Frame]:
         service, command = request.service, request.command
         keys = _listed(request)
         known = self._keys[service]
@@ -164,15 +157,15 @@ class Conversation:
             command, known
         )
         if self.symbols - len(known) + len(after) > self._limit:
-            yield self._response(request, SYMBOL_LIMIT, "Reached symbol limit")
-            yield self._response(request, _FAILED[command], f"{command} command failed")
+            yield self._response(request, SYMBOL_LIMIT)
+            yield self._response(request, FAILED[command])
             return
         if command == "UNSUBS":
             after = {key: None for key in known if key not in keys}
         self._keys[service] = after
         if "fields" in request.parameters and command != "UNSUBS":
             self._fields[service] = frozenset(map(int, request.parameters["fields"].split(",")))
-        yield self._response(request, SUCCESS, f"{command} command succeeded")
+        yield self._response(request, success)
         if command in ("SUBS", "ADD"):
             yield from self._image(service, command, [key for key in keys if key in after])
 
@@ -182,36 +175,13 @@ class Conversation:
         told = self._tellers[service].tell(keys, self._fields[service], ts_ns)
         for first in range(0, len(told), _IMAGE_ITEMS):
             part = told[first : first + _IMAGE_ITEMS]
-            yield _data_frame({service: part}, command, ts_ns)
+            yield data_frame({service: part}, command, ts_ns)
 
-    def _response(self, request: Request, code: int, text: str, *, last: bool = False) -> Frame:
-        now_ns = self._desk.now_ns()
-        response = {
-            "service": request.service,
-            "command": request.command,
-            "requestid": str(request.requestid),
-            "SchwabClientCorrelId": request.correl,
-            "timestamp": now_ns // 1_000_000,
-            "content": {"code": code, "msg": text},
-        }
-        return Frame(msgspec.json.encode({"response": [response]}), now_ns, last=last)
+    def _response(
+        self, request: Request, code: int, text: str = "", *, last: bool = False
+    ) -> Frame:
+        return answer_frame(request, code, self._desk.now_ns(), text, last=last)
 
 
 def _listed(request: Request) -> list[str]:
     return [key.rstrip() for key in request.parameters.get("keys", "").split(",") if key.strip()]
-
-
-def _data_frame(told: dict[str, Told], command: str, ts_ns: int) -> Frame:
-    data = [
-        {
-            "service": service,
-            "timestamp": ts_ns // 1_000_000,
-            "command": command,
-            "content": [
-                item | {"key": key, "delayed": False, "assetMainType": _ASSETS[service]}
-                for key, item in items
-            ],
-        }
-        for service, items in told.items()
-    ]
-    return Frame(msgspec.json.encode({"data": data}), ts_ns, told)

@@ -15,10 +15,8 @@ from gex_pipeline.simulator.fields import (
     option_numbers,
     option_terms,
 )
+from gex_pipeline.simulator.frames import Item, Told
 
-Item = dict[str, object]
-Told = list[tuple[str, Item]]
-"""Keys with the fields that are new to the connection, by number."""
 _NAMES: Final = tuple(map(str, NUMBERED))
 _IS_WHOLE: Final = tuple(number in WHOLE for number in NUMBERED)
 _FIRST_SIZE: Final = 256

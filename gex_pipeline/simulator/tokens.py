@@ -1,7 +1,4 @@
-"""The simulator's own OAuth tokens: signed text, so that they survive its restart.
-
-Lives as Schwab's: code 30 s, access 30 minutes, refresh 7 days from the consent.
-"""
+"""The simulator's own OAuth tokens: signed text, so that they survive its restart."""
 
 import base64
 import hashlib
@@ -17,16 +14,35 @@ import msgspec
 from gex_pipeline.simulator.storage import replace_file
 
 Kind = Literal["code", "access", "refresh"]
-LIFE_S: Final[dict[Kind, int]] = {"code": 30, "access": 1800, "refresh": 7 * 86_400}
 _SECRET: Final = "secret"  # noqa: S105 # a file's name
-_RENEW_AFTER_S: Final = 5 * 86_400
+_RENEW_AFTER: Final = 5 / 7
+"""Of a consent's life."""
 _USED_CODES_KEPT: Final = 1000
+
+
+class Lives(msgspec.Struct, frozen=True, kw_only=True):
+    """How long tokens live, seconds; those of Schwab."""
+
+    code: int = 30
+    access: int = 1800
+    refresh: int = 7 * 86_400
+    """From the consent."""
+
+    def of(self, kind: Kind) -> int:
+        """Return the life of a kind."""
+        return {"code": self.code, "access": self.access, "refresh": self.refresh}[kind]
+
+
+SCHWABS: Final = Lives()
 
 
 class Mint:
     """Issues and checks tokens of one root."""
 
-    def __init__(self, secret: bytes, wall_ns: Callable[[], int]) -> None:
+    def __init__(self, secret: bytes, wall_ns: Callable[[], int], lives: Lives = SCHWABS) -> None:
+        self.lives = lives
+        self.recalled_ns: Callable[[Kind], int] = lambda _: 0
+        """Tokens of a kind that were issued up to this wall time are dead."""
         self._secret = secret
         self._wall_ns = wall_ns
         self._used: dict[str, None] = {}
@@ -38,17 +54,19 @@ class Mint:
     def issue(self, kind: Kind, claim: str = "") -> str:
         """Return a new token; `claim` travels in it, signed."""
         packed = base64.urlsafe_b64encode(claim.encode()).decode().rstrip("=")
-        body = f"sim-{kind}.{self.now_s()}.{secrets.token_urlsafe(9)}.{packed}"
+        body = f"sim-{kind}.{self._wall_ns()}.{secrets.token_urlsafe(9)}.{packed}"
         return f"{body}.{self._sign(body)}"
 
     def claim(self, kind: Kind, token: str) -> str | None:
-        """Return the claim in a token of ours that is still alive; else None."""
+        """Return the claim in a token of ours that is alive; else None."""
         body, _, signature = token.rpartition(".")
         good = hmac.compare_digest(signature.encode(), self._sign(body).encode())
         parts = body.split(".")
         if not good or parts[0] != f"sim-{kind}":
             return None
-        if not 0 <= self.now_s() - int(parts[1]) < LIFE_S[kind]:
+        issued_ns = int(parts[1])
+        age_s = (self._wall_ns() - issued_ns) / 1e9
+        if not 0 <= age_s < self.lives.of(kind) or issued_ns <= self.recalled_ns(kind):
             return None
         return base64.urlsafe_b64decode(parts[3] + "=" * (-len(parts[3]) % 4)).decode()
 
@@ -65,7 +83,7 @@ class Mint:
     def answer(self, refresh: str | None = None) -> dict[str, str | int]:
         """Return a token endpoint's answer; a new consent where no refresh token is given."""
         return {
-            "expires_in": LIFE_S["access"],
+            "expires_in": self.lives.access,
             "token_type": "Bearer",
             "scope": "api",
             "refresh_token": refresh or self.issue("refresh"),
@@ -77,24 +95,25 @@ class Mint:
         return hmac.new(self._secret, body.encode(), hashlib.sha256).hexdigest()[:32]
 
 
-def open_mint(folder: Path, wall_ns: Callable[[], int]) -> Mint:
+def open_mint(folder: Path, wall_ns: Callable[[], int], lives: Lives = SCHWABS) -> Mint:
     """Return the mint of a simulator's folder, with its secret made at the first call."""
     path = folder / _SECRET
     if not path.exists():
         replace_file(path, os.urandom(32))
-    return Mint(path.read_bytes(), wall_ns)
+    return Mint(path.read_bytes(), wall_ns, lives)
 
 
-def simulator_token(root: Path, wall_ns: Callable[[], int]) -> Path:
-    """Return the root's token file, written anew unless it holds a consent that lasts days.
+def simulator_token(root: Path, wall_ns: Callable[[], int], lives: Lives = SCHWABS) -> Path:
+    """Return the root's token file, written anew unless it holds a consent that lasts.
 
-    It is schwab-py's wrapped form, so that the streamer of this root starts without a person.
+    It is schwab-py's wrapped form, so that the streamer of this root starts without a person. A
+    consent that a script revoked is left as it is: it takes a person then, as it would with Schwab.
     """
     path = root / "tokens" / "schwab_token.json"
-    mint = open_mint(root / "simulator", wall_ns)
+    mint = open_mint(root / "simulator", wall_ns, lives)
     if _lasts(path, mint):
         return path
-    token = mint.answer() | {"expires_at": mint.now_s() + LIFE_S["access"]}
+    token = mint.answer() | {"expires_at": mint.now_s() + mint.lives.access}
     wrapped = {"creation_timestamp": mint.now_s(), "token": token}
     replace_file(path, msgspec.json.encode(wrapped))
     return path
@@ -114,5 +133,5 @@ def _lasts(path: Path, mint: Mint) -> bool:
         wrapped = msgspec.json.decode(path.read_bytes(), type=_Wrapped)
     except (FileNotFoundError, msgspec.MsgspecError):
         return False
-    fresh = mint.now_s() - wrapped.creation_timestamp < _RENEW_AFTER_S
+    fresh = mint.now_s() - wrapped.creation_timestamp < _RENEW_AFTER * mint.lives.refresh
     return fresh and mint.claim("refresh", wrapped.token.refresh_token) is not None

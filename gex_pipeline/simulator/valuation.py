@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from scipy.special import ndtr
 
-from gex_pipeline.market.arrays import Floats, Ints
+from gex_pipeline.market.arrays import Bools, Floats, Ints
 from gex_pipeline.market.roots import LARGE_TICK
 from gex_pipeline.options import black76
 from gex_pipeline.simulator.board import Board
@@ -55,6 +55,8 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Between 03:30 and the open: volumes and volatilities are 0."""
     interest_known: bool
     """False on days without trading."""
+    void: Bools
+    """Per underlying: neither volatility nor greeks are known."""
 
 
 def value(board: Board, rows: Ints, moment: Moment) -> Floats:
@@ -67,6 +69,7 @@ def value(board: Board, rows: Ints, moment: Moment) -> Floats:
     sheet[np.ix_(dead, _QUOTED)] = 0.0
     if moment.reset:
         sheet[:, (COLUMN["volume"], COLUMN["iv"])] = 0.0
+    sheet[np.ix_(moment.void[board.under[rows]], _MODELLED)] = np.nan
     return sheet
 
 

@@ -1,12 +1,31 @@
 """Requests and answers of the simulator's HTTP side: a few lines over ASGI."""
 
+import html
 from collections.abc import Awaitable, Callable
-from typing import Any
+from http.client import TOO_MANY_REQUESTS, responses
+from typing import Any, Final
 from urllib.parse import parse_qsl
 
 import msgspec
 
-_BODY_LIMIT = 64 * 1024
+from gex_pipeline.simulator.mishaps import Reject
+
+_BODY_LIMIT: Final = 64 * 1024
+_DENIED: Final = "You don't have permission to access this server."
+_REASONS: Final = {
+    401: "Client not authorized",
+    429: "Rate limit quota violation. Quota limit exceeded.",
+    500: "The market data application is not ready",
+}
+_PAGE: Final = """<HTML><HEAD>
+<TITLE>{status} Access Denied</TITLE>
+</HEAD><BODY>
+<H1>Access Denied</H1>
+{message}<P>
+Reference&#32;&#35;18&#46;simulated
+</BODY>
+</HTML>
+"""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -42,6 +61,21 @@ def refusal(status: int, title: str, detail: str) -> Answer:
         {"errors": [{"id": "simulated", "status": status, "title": title, "detail": detail}]},
         status,
     )
+
+
+def rejection(act: Reject) -> Answer:
+    """Return how a script has a request refused: by Schwab, its gateway or the host before it."""
+    waits = () if act.retry_after_s is None else (("retry-after", str(act.retry_after_s)),)
+    if act.html:
+        page = _PAGE.format(status=act.status, message=html.escape(act.message or _DENIED))
+        return Answer(act.status, page.encode(), (("content-type", "text/html"), *waits))
+    title = responses.get(act.status, "Refused")
+    text = act.message or _REASONS.get(act.status, title)
+    answer = refusal(act.status, title, text)
+    if act.status == TOO_MANY_REQUESTS:
+        detail = {"errorcode": "policies.ratelimit.QuotaViolation"}
+        answer = json_answer({"fault": {"faultstring": text, "detail": detail}}, act.status)
+    return Answer(act.status, answer.body, (*answer.headers, *waits))
 
 
 async def read_request(

@@ -164,3 +164,15 @@ async def get(server: SimulatedServer, path: str, **query: str) -> httpx.Respons
     headers = {"authorization": f"Bearer {wrapped['token']['access_token']}"}
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as client:
         return await client.get(path, params=query, headers=headers)
+
+
+async def post(server: SimulatedServer, verb: str, body: object = None) -> httpx.Response:
+    """Have something happen now."""
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as client:
+        return await client.post(f"/control/{verb}", json=body or {})
+
+
+def sent(server: SimulatedServer) -> list[dict[str, Any]]:
+    """Return the lines of the send log."""
+    paths = sorted((server.root / "simulator").glob("sendlog-*.jsonl"))
+    return [json.loads(line) for path in paths for line in path.read_text().splitlines()]

@@ -23,10 +23,9 @@ from gex_pipeline.simulator.connection import Pace
 from gex_pipeline.simulator.instruments import INSTRUMENTS
 from gex_pipeline.simulator.market import Market
 from gex_pipeline.simulator.script import Script
-from gex_pipeline.simulator.server import SimulatedServer
 from gex_pipeline.simulator.spots import Look
 from gex_pipeline.simulator.valuation import COLUMN
-from gex_pipeline_tests.simulator.serving import get, running, streamer
+from gex_pipeline_tests.simulator.serving import get, post, running, streamer
 
 FRIDAY = datetime.date(2026, 11, 20)
 MONDAY = next_trading_day(FRIDAY)
@@ -78,12 +77,6 @@ def names(answer: httpx.Response) -> set[str]:
         for listed in strikes.values()
         for contract in listed
     }
-
-
-async def post(server: SimulatedServer, verb: str, body: object = None) -> httpx.Response:
-    """Have something happen now."""
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as client:
-        return await client.post(f"/control/{verb}", json=body or {})
 
 
 # --- the market -----------------------------------------------------------------------------------

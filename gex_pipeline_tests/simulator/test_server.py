@@ -23,7 +23,7 @@ from gex_pipeline.simulator import timeline
 from gex_pipeline.simulator.connection import Pace
 from gex_pipeline.simulator.server import SimulatedServer
 from gex_pipeline.simulator.timeline import Timeline, opening_ns
-from gex_pipeline_tests.simulator.serving import get, running, streamer
+from gex_pipeline_tests.simulator.serving import get, running, sent, streamer
 
 FRIDAY = datetime.date(2026, 11, 20)
 MONDAY = datetime.date(2026, 11, 23)
@@ -55,12 +55,6 @@ async def chain_symbols(server: SimulatedServer, symbol: str = "$SPX") -> list[s
         for listed in strikes.values()
         for contract in listed
     ]
-
-
-def sent(server: SimulatedServer) -> list[dict[str, Any]]:
-    """Return the lines of the send log."""
-    paths = sorted((server.root / "simulator").glob("sendlog-*.jsonl"))
-    return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
 
 
 # --- streamer -------------------------------------------------------------------------------------
