@@ -18,6 +18,7 @@ GexError
 ├─ SimulatorError          the simulator's folder cannot be used
 │  ├─ SimulatorHeldError   another simulator owns it
 │  └─ SimulatorStateError  its saved clock cannot be read
+├─ LibraryError            a vendor's library that works in another way than the known one
 ├─ FeedError               a source that fails for now
 │  ├─ FeedClosedError      the stream's connection is of no more use
 │  ├─ FeedTakenError       another program took the vendor's one stream
@@ -38,6 +39,7 @@ GexError
    ├─ SessionError         a replay that cannot do what it is asked
    │  ├─ NoSessionError    no replay of that id
    │  └─ SessionOverError  it has ended
+   ├─ NotTakenError        a stream that is asked back and was not taken
    ├─ ApiKeyError          no API key of that id
    ├─ KeyFileError         a key file that cannot be read
    ├─ PortError            an address that cannot be listened on
@@ -209,6 +211,13 @@ class SpoolFullError(SpoolError):
         )
 
 
+class LibraryError(GexError):
+    """A library that a source needs is installed in a version that works in another way."""
+
+    def __init__(self, fact: str, cure: str) -> None:
+        super().__init__(f"{fact}. {cure}.")
+
+
 class FeedError(GexError):
     """A source fails for now; what asked for it tries again."""
 
@@ -372,6 +381,13 @@ class TooMuchError(InputError):
         super().__init__(
             f"The answer has more than {most:,} rows. Ask for a shorter time or a wider interval."
         )
+
+
+class NotTakenError(InputError):
+    """The stream is asked for again, and nobody took it."""
+
+    def __init__(self) -> None:
+        super().__init__("No other program has the stream. There is nothing to take back.")
 
 
 class ApiKeyError(InputError):

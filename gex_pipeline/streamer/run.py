@@ -19,6 +19,7 @@ import redis
 from gex_pipeline.errors import LakeError
 from gex_pipeline.feeds.ratelimit import RateLimit
 from gex_pipeline.feeds.recorder import GB, Recorder
+from gex_pipeline.feeds.schwab.wire import check_wire
 from gex_pipeline.feeds.supervise import Backoff
 from gex_pipeline.feeds.tokens import TokenStore
 from gex_pipeline.hot.chains import folded_through
@@ -44,6 +45,7 @@ from gex_pipeline.streamer.presence import SERVICE, Presence
 from gex_pipeline.streamer.quarantine import Quarantine
 from gex_pipeline.streamer.quiet import Quiet
 from gex_pipeline.streamer.simclock import SimulatedTime
+from gex_pipeline.streamer.symbollimit import SymbolLimit
 from gex_pipeline.streamer.tapes import CALENDARS, Tapes, open_spools, tape_name
 
 _PAUSED_LOOK_S = 0.25
@@ -96,7 +98,9 @@ async def stream(
         LeaseHeldError: another process holds the lease.
         SpoolHeldError: another process streams into this root.
         SpoolFullError: neither disk nor memory takes more.
+        LibraryError: schwab-py works in another way than the known version.
     """
+    await check_wire()
     keys = Keys(prefix=wiring.prefix)
     presence = Presence(client, keys)
     await presence.acquire()
@@ -140,9 +144,9 @@ class Streamer:
         self.tapes = intake.tapes
         self.account = account
         self.presence = presence
-        wishes = Wishes()
+        wishes = Wishes(SymbolLimit(wiring.plan.limit, wiring.root / "symbol_limit.json"))
         limit = RateLimit(wiring.requests_per_minute)
-        self.connection = Connection(account, wiring.plan, intake, wishes)
+        self.connection = Connection(account, wiring.plan, intake, wishes, bell)
         self.chains = ChainPoll(account, wiring.plan, intake, wishes, limit)
 
     async def run(
@@ -175,7 +179,7 @@ class Streamer:
 
     def answers(self) -> dict[str, Answer]:
         """Return what can be asked of this process while it runs, by verb."""
-        return {}
+        return {"reconnect": self.connection.take_back}
 
     def status(self, senders: list[Sender]) -> dict[str, object]:
         """Return what the status hash says."""
@@ -224,6 +228,7 @@ class Streamer:
                 await asyncio.sleep(_PAUSED_LOOK_S)
                 continue
             await asyncio.sleep(max(wait_s, 0.005))
+            self.connection.outage.look(self.tapes.time.stamp_ns())
             self.tapes.beat(self.intake.quiet.look(connected=self.connection.connected))
 
     def _finish(self) -> None:

@@ -10,12 +10,14 @@ from gex_pipeline.streamer import chainpoll
 from gex_pipeline.streamer.chainpoll import ChainPoll
 from gex_pipeline.streamer.connection import Wishes
 from gex_pipeline.streamer.plan import Plan
+from gex_pipeline.streamer.symbollimit import SymbolLimit
 
 
 def test_the_open_ends_the_long_wait_of_a_closed_market(monkeypatch: pytest.MonkeyPatch) -> None:
     """A round of the night takes days here; when the market opens the next one begins."""
     nobody: Any = None
-    poll = ChainPoll(nobody, Plan((), (), (), 10), nobody, Wishes(), RateLimit(100))
+    wishes = Wishes(SymbolLimit(10))
+    poll = ChainPoll(nobody, Plan((), (), (), 10), nobody, wishes, RateLimit(100))
     looks = iter([False] * 3)
     monkeypatch.setattr(chainpoll, "_CLOSED_TIMES", 10**9)
     monkeypatch.setattr(chainpoll, "_LOOK_S", 0.01)

@@ -14,12 +14,14 @@ from gex_pipeline.hot.frame import decode_frame
 from gex_pipeline.hot.spool import Spool
 from gex_pipeline.market.events import Gap, LedgerCount, Trade
 from gex_pipeline.streamer.account import Account
+from gex_pipeline.streamer.bell import Bell
 from gex_pipeline.streamer.connection import Connection, Wishes
 from gex_pipeline.streamer.intake import Intake
 from gex_pipeline.streamer.markettime import MarketTime
 from gex_pipeline.streamer.plan import make_plan
 from gex_pipeline.streamer.quarantine import Quarantine
 from gex_pipeline.streamer.quiet import Quiet
+from gex_pipeline.streamer.symbollimit import SymbolLimit
 from gex_pipeline.streamer.tapes import Tapes
 from gex_pipeline_tests.feeds.schwab.streamer import (
     Answers,
@@ -45,7 +47,8 @@ def stream(
             account = cast("Account", SimpleNamespace(client=_always(client)))
             quiet = Quiet(tapes, frozenset(), silence_s)
             intake = Intake(tapes, Quarantine(folder / "quarantine"), quiet)
-            connection = Connection(account, make_plan(("SPX",), (), 10)[0], intake, Wishes())
+            wishes, plan = Wishes(SymbolLimit(10)), make_plan(("SPX",), (), 10)[0]
+            connection = Connection(account, plan, intake, wishes, Bell("streamer"))
             task = asyncio.create_task(connection.run(Backoff(0.05), silence_s, 5.0))
             async with asyncio.timeout(20):
                 while not done(connection) and not task.done():  # noqa: ASYNC110 # many states

@@ -31,8 +31,6 @@ StreamClient = schwab.streaming.StreamClient
 StreamJsonDecoder = schwab.contrib.util.StreamJsonDecoder
 TokenMetadata = schwab.auth.TokenMetadata
 TOKEN_ENDPOINT: str = schwab.auth.TOKEN_ENDPOINT
-UnexpectedResponse = schwab.streaming.UnexpectedResponse
-UnexpectedResponseCode = schwab.streaming.UnexpectedResponseCode
 
 __all__ = [
     "TOKEN_ENDPOINT",
@@ -43,7 +41,5 @@ __all__ = [
     "StreamClient",
     "StreamJsonDecoder",
     "TokenMetadata",
-    "UnexpectedResponse",
-    "UnexpectedResponseCode",
     "http",
 ]

@@ -15,6 +15,13 @@ Answers = list[dict[str, Any] | None]
 Script = Callable[[dict[str, Any]], Answers]
 
 
+TOKEN = "a-secret-access-token"  # noqa: S105 # it opens nothing
+
+
+class Torn(dict[str, Any]):
+    """A frame whose text ends in the middle."""
+
+
 def response(request: dict[str, Any], code: int, msg: str = "") -> dict[str, Any]:
     """The answer to a request."""
     named = {name: request[name] for name in ("service", "command", "requestid")}
@@ -42,13 +49,18 @@ async def scripted(script: Script) -> AsyncIterator[tuple[Any, list[dict[str, An
                 for request in json.loads(text)["requests"]:
                     seen.append(request | {"size": len(text)})
                     for frame in script(request):
-                        await (socket.close() if frame is None else socket.send(json.dumps(frame)))
+                        await (socket.close() if frame is None else socket.send(_text(frame)))
         except ConnectionClosed:
             return
 
     async with serve(talk, "127.0.0.1", 0, max_size=None) as server:
         port = server.sockets[0].getsockname()[1]
         yield _client(f"ws://127.0.0.1:{port}/ws"), seen
+
+
+def _text(frame: dict[str, Any]) -> str:
+    text = json.dumps(frame)
+    return text[: len(text) // 2] if isinstance(frame, Torn) else text
 
 
 def _client(url: str) -> Any:
@@ -64,5 +76,5 @@ def _client(url: str) -> Any:
         await asyncio.sleep(0)
         return SimpleNamespace(status_code=200, json=lambda: {"streamerInfo": [info]})
 
-    metadata = SimpleNamespace(token={"access_token": "a"})
+    metadata = SimpleNamespace(token={"access_token": TOKEN})
     return SimpleNamespace(get_user_preferences=preferences, token_metadata=metadata)
