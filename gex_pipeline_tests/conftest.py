@@ -1,12 +1,15 @@
 """What every test stands on: one numeric thread, the real chains if they are there, `.env` kept."""
 
 import hashlib
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from gex_pipeline_tests import canary
 
 ROOT = Path(__file__).parents[1]
 
@@ -43,6 +46,17 @@ def env_file_is_kept() -> Iterator[None]:
     before = _digest(ROOT / ".env")
     yield
     assert _digest(ROOT / ".env") == before, ".env was changed by the tests; nothing may write it"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def secrets_stay_secret(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No secret of the run is in a log, or in a file of the run that is no token's own."""
+    listener = canary.Listener()
+    logging.getLogger().addHandler(listener)
+    yield
+    logging.getLogger().removeHandler(listener)
+    found = [*listener.leaks, *canary.leaks(tmp_path_factory.getbasetemp())]
+    assert not found, f"secrets of the run stand in {found}"
 
 
 def _digest(path: Path) -> str | None:

@@ -19,6 +19,7 @@ from gex_pipeline.hot.lease import read_status
 from gex_pipeline.hot.tape import tape_end
 from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.lake.reader import query
+from gex_pipeline_tests.canary import CLIENT_SECRET
 from gex_pipeline_tests.serving.process import Api, api
 from gex_pipeline_tests.streamer.stage import Stage, staged, wait_until
 
@@ -114,7 +115,7 @@ def credentials(stage: Stage) -> dict[str, str]:
         "GEX_SOURCE": "auto",
         "GEX_TOKENS_DIR": str(tokens),
         "SCHWAB_CLIENT_ID": "a-key",
-        "SCHWAB_CLIENT_SECRET": "a-secret",
+        "SCHWAB_CLIENT_SECRET": CLIENT_SECRET,
         "SCHWAB_BASE_URL": f"http://127.0.0.1:{address.read_text().strip()}",
     }
 

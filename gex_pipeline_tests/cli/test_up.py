@@ -15,6 +15,7 @@ import pytest
 
 from gex_pipeline.lake.durable import locked
 from gex_pipeline.supervision.service import MARK
+from gex_pipeline_tests.canary import CLIENT_SECRET, REFRESH_TOKEN
 
 ROOT = Path(__file__).parents[2]
 PORTS = {"GEX_PORT": 21877, "GEX_SIMULATOR_PORT": 21878, "GEX_DAGSTER_PORT": 23000}
@@ -31,6 +32,9 @@ class Up:
         environment = os.environ | {
             "GEX_DATA_DIR": str(data),
             "GEX_SOURCE": "simulator",
+            "SCHWAB_CLIENT_ID": "a-key",
+            "SCHWAB_CLIENT_SECRET": CLIENT_SECRET,
+            "SCHWAB_REFRESH_TOKEN": REFRESH_TOKEN,
             "GEX_REDIS_PORT": "26390",
             "GEX_SIMULATOR_CONTRACTS": "400",
             "GEX_SYMBOLS": "SPX",

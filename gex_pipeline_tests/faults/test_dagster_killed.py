@@ -18,6 +18,7 @@ from gex_pipeline.lake.parts import read_chain
 from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.lake.recording import recorded
 from gex_pipeline_tests.archive.builders import TAPE, frames
+from gex_pipeline_tests.canary import CLIENT_SECRET, REFRESH_TOKEN
 
 KEYS = Keys("sim:")
 EVENTS = 100
@@ -57,6 +58,9 @@ def run(url: str, folder: Path, point: str) -> int:
             "GEX_REDIS_URL": url,
             "GEX_DATA_DIR": str(folder),
             "GEX_SOURCE": "simulator",
+            "SCHWAB_CLIENT_ID": "a-key",
+            "SCHWAB_CLIENT_SECRET": CLIENT_SECRET,
+            "SCHWAB_REFRESH_TOKEN": REFRESH_TOKEN,
         },
         cwd=folder,
         capture_output=True,

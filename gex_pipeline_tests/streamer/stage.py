@@ -19,6 +19,7 @@ from gex_pipeline.hot.keys import Keys
 from gex_pipeline.hot.lease import read_status
 from gex_pipeline.hot.tape import TapeReader
 from gex_pipeline.market.events import Event
+from gex_pipeline_tests.canary import CLIENT_SECRET, REFRESH_TOKEN
 
 PREFIX = "sim:"
 WAIT_S = 40.0
@@ -57,6 +58,9 @@ class Stage:
             "GEX_SIMULATOR_CONTRACTS": "400",
             "GEX_SIMULATOR_RATE": "200",
             "GEX_LOG_FORMAT": "text",
+            "SCHWAB_CLIENT_ID": "a-key",
+            "SCHWAB_CLIENT_SECRET": CLIENT_SECRET,
+            "SCHWAB_REFRESH_TOKEN": REFRESH_TOKEN,
             "SCHWAB_SYMBOL_LIMIT": "120",
             "SCHWAB_RECONNECT_MAX_S": "1",
         }
