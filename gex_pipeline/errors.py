@@ -23,6 +23,7 @@ GexError
 │  ├─ FeedClosedError      the stream's connection is of no more use
 │  ├─ FeedTakenError       another program took the vendor's one stream
 │  └─ SignInError          only a person can go on                exit code 3
+│     └─ ConsentError      the consent page's answer signs nobody in
 ├─ UnavailableError        an answer that cannot be given now, with the reason
 └─ InputError              what was given cannot be used            exit code 2
    ├─ ChainFileError       not a chain file that we read
@@ -244,11 +245,12 @@ class SignInError(FeedError):
 
     exit_code = 3
 
-    def __init__(self, fact: str) -> None:
-        super().__init__(
-            fact,
-            "Move schwab_token.json away and put a fresh refresh token into SCHWAB_REFRESH_TOKEN.",
-        )
+    def __init__(self, fact: str, cure: str = "Sign in again: gex auth login") -> None:
+        super().__init__(fact, cure)
+
+
+class ConsentError(SignInError):
+    """What came back from the vendor's consent page does not sign anybody in."""
 
 
 class InputError(GexError):

@@ -2,17 +2,15 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 import click
 import msgspec
 
+from gex_pipeline.cli.account import SIMULATED, access, base_url, token_store
 from gex_pipeline.cli.environment import read_environment, service_settings
 from gex_pipeline.cli.logs import log_to_stderr
 from gex_pipeline.errors import HotStoreError, SettingsError, SignInError
-from gex_pipeline.feeds.schwab.client import open_client
 from gex_pipeline.feeds.schwab.fields import EQUITIES, FUTURES, OPTIONS
 from gex_pipeline.feeds.schwab.stream import MOST_BYTES, chunks
 from gex_pipeline.feeds.tokens import TokenStore
@@ -22,7 +20,6 @@ from gex_pipeline.streamer.plan import Plan, make_plan
 from gex_pipeline.streamer.run import Wiring
 from gex_pipeline.streamer.run import stream as run_stream
 
-SIMULATED = "simulator"
 SOURCES = ("schwab", SIMULATED)
 REAL_GB, SIMULATED_GB = 20.0, 2.0
 _OCC_SIZE = 21
@@ -88,12 +85,8 @@ async def _serve(settings: Settings, origin: Origin, wired: Wiring, redis_url: s
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    store = TokenStore(tokens_folder(settings, origin))
-    if origin.source != SIMULATED and settings.schwab_refresh_token is not None:
-        store.seed(settings.schwab_refresh_token.reveal())
     with connect(redis_url) as client:
-        opener = client_opener(settings, origin, store)
-        await run_stream(wired, client, store, opener, stop)
+        await run_stream(wired, client, access(settings, origin), stop)
 
 
 def make_preview() -> Preview:
@@ -102,7 +95,7 @@ def make_preview() -> Preview:
     reading = read(environment.merged)
     settings, origin = reading.settings, origin_of(reading.settings)
     plan, plan_problems = _plan(settings)
-    store = TokenStore(tokens_folder(settings, origin))
+    store = token_store(settings, origin)
     signed_in, sign_in_problems = _signed_in(settings, origin, store)
     unknown = tuple(name.message() for name in unknown_names(environment.merged))
     keys = plan.keys(["-" * _OCC_SIZE] * plan.option_room)
@@ -159,38 +152,6 @@ def wiring(settings: Settings, origin: Origin, plan: Plan, *, record: bool | Non
     )
 
 
-def client_opener(settings: Settings, origin: Origin, store: TokenStore) -> Callable[[], Any]:
-    """Return what opens the signed-in client; the simulator takes any credentials."""
-    key, secret = settings.schwab_client_id, settings.schwab_client_secret
-    real = origin.source != SIMULATED and key is not None and secret is not None
-
-    def open_it() -> Any:
-        return open_client(
-            store,
-            key.reveal() if real and key else SIMULATED,
-            secret.reveal() if real and secret else SIMULATED,
-            base_url=base_url(settings, origin),
-            timeout_s=settings.schwab_request_timeout_s,
-            renew_after_s=settings.schwab_access_interval_minutes * 60,
-        )
-
-    return open_it
-
-
-def tokens_folder(settings: Settings, origin: Origin) -> Path:
-    """Return the folder of the sign-in token: a simulated run never opens the real one."""
-    if origin.mode == "simulated":
-        return origin.root / "tokens"
-    return settings.gex_tokens_dir.absolute()
-
-
-def base_url(settings: Settings, origin: Origin) -> str:
-    """Return where the source answers."""
-    if origin.source == SIMULATED:
-        return f"http://127.0.0.1:{settings.gex_simulator_port}"
-    return settings.schwab_base_url
-
-
 def _plan(settings: Settings) -> tuple[Plan, tuple[str, ...]]:
     return make_plan(settings.gex_symbols, settings.schwab_symbols, settings.schwab_symbol_limit)
 
@@ -216,8 +177,8 @@ def _signed_in(
     try:
         store.read()
     except SignInError as error:
-        seeded = settings.schwab_refresh_token is not None and not store.path.exists()
-        simulated = origin.source == SIMULATED and not store.path.exists()
+        seeded = settings.schwab_refresh_token is not None and store.empty
+        simulated = origin.source == SIMULATED and store.empty
         return False, () if seeded or simulated else (str(error),)
     return True, ()
 

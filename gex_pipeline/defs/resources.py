@@ -231,6 +231,7 @@ class Pipeline:
         origin = origin_of(settings)
         simulated = origin.mode == "simulated"
         key, secret = settings.schwab_client_id, settings.schwab_client_secret
+        keep = settings.schwab_persist_refresh_to_env
         simulator = f"http://127.0.0.1:{settings.gex_simulator_port}"
         return SignIn(
             folder=origin.root / "tokens" if simulated else settings.gex_tokens_dir.absolute(),
@@ -239,6 +240,8 @@ class Pipeline:
             base_url=simulator if simulated else settings.schwab_base_url,
             renew_after_s=60.0 * settings.schwab_access_interval_minutes,
             timeout_s=settings.schwab_request_timeout_s,
+            old=None if simulated else settings.gex_data_dir.absolute() / "schwab_tokens.json",
+            env_back=Path.cwd() / ".env.back" if keep and not simulated else None,
         )
 
     def _ports(self) -> Ports:

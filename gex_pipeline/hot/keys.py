@@ -99,6 +99,10 @@ class Keys(msgspec.Struct, frozen=True):
         """Stream of requests to a service and their answers."""
         return f"{self.prefix}control:{service}"
 
+    def signin(self, once: str) -> str:
+        """Address that a person pasted to finish a sign-in, until the streamer takes it."""
+        return f"{self.prefix}signin:{once}"
+
     def session(self) -> str:
         """What a replay says of itself, JSON; the channel of the same name carries each word."""
         return f"{self.prefix}session"

@@ -107,7 +107,7 @@ class Connection:
             except FeedTakenError as error:
                 await self._stand_still(error)
             except SignInError as error:
-                self._down("sign_in", str(error))
+                self._down("auth_required", str(error))
                 self.outage.end()  # the sign-in has an alert of its own
                 await self.account.wait_for_person(error)
             except LoginDeniedError as error:
@@ -140,7 +140,8 @@ class Connection:
             self.intake.stream(raw, frame, self._flows)
 
         stream = Stream(client, take, timeout_s=timeout_s)
-        ways = (stream.ended(), _watch(silence), self._serve(stream, backoff))
+        served = self._serve(stream, backoff)
+        ways = (stream.ended(), _watch(silence), served, self.account.until_paused())
         tasks = [asyncio.create_task(way) for way in ways]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -259,7 +260,7 @@ class Connection:
         self._denied += 1
         if self._denied >= _LOGIN_TRIES:
             self._denied = 0
-            self._down("sign_in", str(error))
+            self._down("auth_required", str(error))
             self.outage.end()
             await self.account.wait_for_person(SignInError(str(error)))
             return

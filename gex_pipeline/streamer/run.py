@@ -21,7 +21,6 @@ from gex_pipeline.feeds.ratelimit import RateLimit
 from gex_pipeline.feeds.recorder import GB, Recorder
 from gex_pipeline.feeds.schwab.wire import check_wire
 from gex_pipeline.feeds.supervise import Backoff
-from gex_pipeline.feeds.tokens import TokenStore
 from gex_pipeline.hot.chains import folded_through
 from gex_pipeline.hot.connect import UNREACHABLE
 from gex_pipeline.hot.frame import Position
@@ -33,7 +32,7 @@ from gex_pipeline.hot.tape import floor_of
 from gex_pipeline.lake.parts import read_chain, sync_chain
 from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.market.symbology import calendar_of
-from gex_pipeline.streamer.account import Account
+from gex_pipeline.streamer.account import Access, Account
 from gex_pipeline.streamer.bell import Bell
 from gex_pipeline.streamer.chainpoll import ChainPoll
 from gex_pipeline.streamer.connection import Connection, Wishes
@@ -44,6 +43,7 @@ from gex_pipeline.streamer.plan import Plan
 from gex_pipeline.streamer.presence import SERVICE, Presence
 from gex_pipeline.streamer.quarantine import Quarantine
 from gex_pipeline.streamer.quiet import Quiet
+from gex_pipeline.streamer.signin import SignInDesk
 from gex_pipeline.streamer.simclock import SimulatedTime
 from gex_pipeline.streamer.symbollimit import SymbolLimit
 from gex_pipeline.streamer.tapes import CALENDARS, Tapes, open_spools, tape_name
@@ -88,8 +88,7 @@ class Wiring(msgspec.Struct, frozen=True, kw_only=True):
 async def stream(
     wiring: Wiring,
     client: redis.Redis,
-    store: TokenStore,
-    open_client: Callable[[], Any],
+    access: Access,
     stop: asyncio.Event,
 ) -> None:
     """Stream until `stop` is set.
@@ -120,11 +119,13 @@ async def stream(
                 stop_percent=wiring.disk_stop_percent,
             )
             tapes = Tapes(spools, time)
-            account = Account(store, open_client)
+            bell = Bell(SERVICE)
+            account = Account(access, bell)
+            sign_ins = SignInDesk(access.sign_in, client, keys)
             senders = [_sender(wiring, client, keys, spool) for spool in spools.values()]
             with contextlib.closing(tapes), recording(wiring, time) as recorder:
                 intake = _intake(wiring, tapes, recorder)
-                streamer = Streamer(wiring, intake, account, presence, Bell(SERVICE))
+                streamer = Streamer(wiring, intake, account, presence, bell, sign_ins)
                 desk = Desk(client, keys, SERVICE, streamer.answers())
                 hears = [desk.run(), streamer.bell.run(client, keys)]
                 await streamer.run(stop, simulated, senders, hears)
@@ -136,10 +137,17 @@ class Streamer:
     """The loops of one process."""
 
     def __init__(
-        self, wiring: Wiring, intake: Intake, account: Account, presence: Presence, bell: Bell
+        self,
+        wiring: Wiring,
+        intake: Intake,
+        account: Account,
+        presence: Presence,
+        bell: Bell,
+        sign_ins: SignInDesk,
     ) -> None:
         self.wiring = wiring
         self.bell = bell
+        self.sign_ins = sign_ins
         self.intake = intake
         self.tapes = intake.tapes
         self.account = account
@@ -175,11 +183,12 @@ class Streamer:
             try:
                 await _first_of(stop.wait(), *loops, *map(asyncio.shield, sends))
             finally:
+                await self.sign_ins.close()
                 await self.account.close()
 
     def answers(self) -> dict[str, Answer]:
         """Return what can be asked of this process while it runs, by verb."""
-        return {"reconnect": self.connection.take_back}
+        return {"reconnect": self.connection.take_back, **self.sign_ins.answers()}
 
     def status(self, senders: list[Sender]) -> dict[str, object]:
         """Return what the status hash says."""
@@ -187,7 +196,7 @@ class Streamer:
         recorder = self.intake.recorder
         refused = sum(tape.refused for tape in self.tapes.by_calendar.values())
         return {
-            "state": "sign_in" if self.account.refused else connection.state,
+            "state": "auth_required" if self.account.refused else connection.state,
             "detail": self.account.refused or connection.detail or chains.detail,
             "source": self.wiring.source,
             "mode": self.wiring.mode,
@@ -199,7 +208,8 @@ class Streamer:
             "chain_rounds": chains.rounds,
             "chain_failures": chains.failures,
             "requests": chains.requests,
-            "token_problem": self.account.store.problem,
+            **self.account.status(),
+            "sign_in": self.sign_ins.state,
             "positions": " ".join(
                 f"{tape.spool.tape}={tape.spool.position}"
                 for tape in self.tapes.by_calendar.values()

@@ -22,17 +22,34 @@ class SignIn(msgspec.Struct, frozen=True):
     renew_after_s: float
     """Age of an access token at which it is renewed."""
     timeout_s: float
+    old: Path | None = None
+    """Where an earlier version kept the token."""
+    env_back: Path | None = None
+    """File that gets new refresh tokens, if they are wanted there."""
+
+    @property
+    def store(self) -> TokenStore:
+        """The token's store, a token of an older shape or place upgraded."""
+        store = TokenStore(self.folder, old=self.old, env_back=self.env_back)
+        store.prepare()
+        return store
 
     def __repr__(self) -> str:
         return f"SignIn({self.folder})"  # key and secret stay out of every text
 
 
 def resting(sign_in: SignIn, now_s: float) -> str | None:
-    """Return why nothing is to be renewed now; None: the access token is due."""
+    """Return why nothing is to be renewed now; None: the access token is due.
+
+    A sign-in that Schwab has refused is not offered again: only a person can go on.
+    """
+    store = sign_in.store
     try:
-        token = TokenStore(sign_in.folder).read()["token"]
+        token = store.read()["token"]
     except SignInError as error:
         return str(error)
+    if refused := store.refused():
+        return refused
     left_s = token["expires_at"] - now_s
     if left_s > ACCESS_LIFE_S - sign_in.renew_after_s:
         return f"The access token is good for {left_s / 60:.0f} more minutes."
@@ -54,7 +71,7 @@ async def _renew(sign_in: SignIn) -> None:
     from gex_pipeline.feeds.schwab.client import open_client, renew  # loads all of schwab-py
 
     client = open_client(
-        TokenStore(sign_in.folder),
+        sign_in.store,
         sign_in.key,
         sign_in.secret,
         base_url=sign_in.base_url,

@@ -44,7 +44,10 @@ def stream(
         async with scripted(script) as (client, seen):
             spool = Spool.open(folder / "spool", "schwab.index")
             tapes = Tapes({"index": spool}, MarketTime())
-            account = cast("Account", SimpleNamespace(client=_always(client)))
+            account = cast(
+                "Account",
+                SimpleNamespace(client=_always(client), until_paused=asyncio.Event().wait),
+            )
             quiet = Quiet(tapes, frozenset(), silence_s)
             intake = Intake(tapes, Quarantine(folder / "quarantine"), quiet)
             wishes, plan = Wishes(SymbolLimit(10)), make_plan(("SPX",), (), 10)[0]

@@ -7,32 +7,37 @@ the same requests to another host; that is all that the simulator changes.
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
 from gex_pipeline.errors import FeedError, SignInError
+from gex_pipeline.feeds.oldtokens import EXPIRED_AT, Wrapped
 from gex_pipeline.feeds.schwab.library import (
     TOKEN_ENDPOINT,
     AsyncClient,
     AsyncOAuth2Client,
     OAuth2Token,
-    OAuthError,
     TokenMetadata,
     http,
 )
-from gex_pipeline.feeds.tokens import EXPIRED_AT, TokenStore, Wrapped
+from gex_pipeline.feeds.schwab.tokenanswer import Pause, screened, told
+from gex_pipeline.feeds.tokens import TokenStore
 
 SCHWAB_URL = "https://api.schwabapi.com"
-_ACCESS_LIFE_S = 1800
-_DEAD = ("unsupported_token_type", "invalid_client", "invalid_grant", "refresh_token")
+ACCESS_LIFE_S = 1800
+_CLOSE_S = 2.0
+
+__all__ = ["ACCESS_LIFE_S", "SCHWAB_URL", "Session", "open_client", "renew", "told", "transport_to"]
 
 log = logging.getLogger(__name__)
 
 
 class Session(AsyncOAuth2Client):  # type: ignore[misc] # authlib has no types
-    """authlib's session; before it renews a token it takes the lock and reads the store again."""
+    """authlib's session; before it renews a token it takes the lock and reads the store again.
+
+    While the token endpoint fails, the token in hand is used to its end, and the endpoint is asked
+    again after a pause, however many requests there are.
+    """
 
     token: Any
 
@@ -40,25 +45,87 @@ class Session(AsyncOAuth2Client):  # type: ignore[misc] # authlib has no types
         super().__init__(**kwargs)
         self.store = store
         self.known = metadata
+        self.pause = Pause()
+        self.renewals = 0
+        """Requests that went to the token endpoint."""
+        self._dead: tuple[str, SignInError] | None = None
+        """A refresh token that was refused, and how: it is not offered again."""
+        self._renewing = asyncio.Lock()
+        self.register_compliance_hook("refresh_token_response", screened)
 
     async def ensure_active_token(self, token: Any) -> None:
         """Renew the token if its time is near, unless another process has done so."""
-        if not self.token.is_expired(leeway=self.leeway):
+        if self.left_s > self.leeway:
             return
-        async with self.store.locked():
-            self.adopt()
-            async with told():
-                await super().ensure_active_token(self.token)
+        alive = self.left_s > _CLOSE_S
+        if alive and (self._renewing.locked() or self.pause.left_s):
+            return
+        try:
+            await self.renew()
+        except SignInError:
+            raise
+        except FeedError as error:
+            if not alive:
+                raise
+            log.warning("%s The access token in hand is good for %.0f s.", error, self.left_s)
 
-    def adopt(self) -> None:
-        """Go on with the stored token where it is newer than ours, or of another sign-in."""
+    @property
+    def left_s(self) -> float:
+        """Life that the access token has left."""
+        return float((self.token.get("expires_at") or EXPIRED_AT) - self.store.now_s())
+
+    async def renew(self, *, force: bool = False) -> None:
+        """Take a new access token; `force`: even if ours is good, but not if a newer one is stored.
+
+        Raises:
+            SignInError: the refresh token is dead.
+            FeedError: the endpoint gives none for now.
+        """
+        async with self._renewing, self.store.locked():
+            fresh = self.adopt()
+            if self.left_s > self.leeway and (fresh or not force):
+                return
+            if self.pause.left_s:
+                fact = (
+                    f"Schwab's token endpoint fails; it is asked again in {self.pause.left_s:.0f} s"
+                )
+                raise FeedError(fact)
+            await self._ask()
+
+    async def _ask(self) -> None:
+        offered = self.token["refresh_token"]
+        if self._dead is not None and self._dead[0] == offered:
+            raise self._dead[1]
+        self.renewals += 1
+        try:
+            async with told():
+                await self.refresh_token(TOKEN_ENDPOINT, offered)
+        except SignInError as error:
+            self._dead = offered, error
+            held = {"creation_timestamp": self.known.creation_timestamp, "token": self.token}
+            self.store.refuse(held, str(error))
+            raise
+        except FeedError as error:
+            self.pause.failed(error)
+            raise
+        self.pause.worked()
+
+    def adopt(self) -> bool:
+        """Go on with the stored token where it is newer than ours, or of another sign-in.
+
+        Raises:
+            SignInError: nothing is stored any more, or nothing that can be read.
+        """
         wrapped = self.store.read()
         token = wrapped["token"]
         renewed = token["expires_at"] > (self.token.get("expires_at") or 0)
-        if renewed or wrapped["creation_timestamp"] != self.known.creation_timestamp:
-            self.token = OAuth2Token.from_dict(dict(token))
-            self.known.token = self.token
-            self.known.creation_timestamp = wrapped["creation_timestamp"]
+        other = wrapped["creation_timestamp"] != self.known.creation_timestamp
+        if not (renewed or other or token["refresh_token"] != self.token.get("refresh_token")):
+            return False
+        self.token = OAuth2Token.from_dict(dict(token))
+        self.known.token = self.token
+        self.known.creation_timestamp = wrapped["creation_timestamp"]
+        return True
 
 
 class Elsewhere(http.AsyncHTTPTransport):  # type: ignore[misc] # whichever httpx it is
@@ -95,6 +162,7 @@ def open_client(
     write = metadata.wrapped_token_write_func()
 
     async def keep(token: Wrapped, **kwargs: object) -> None:
+        token.setdefault("expires_at", int(store.now_s()) + ACCESS_LIFE_S)
         await asyncio.to_thread(write, token, **kwargs)
 
     session = Session(
@@ -105,8 +173,8 @@ def open_client(
         token=dict(wrapped["token"]),
         token_endpoint=TOKEN_ENDPOINT,
         update_token=keep,
-        leeway=max(60.0, _ACCESS_LIFE_S - renew_after_s),
-        **_transport(base_url),
+        leeway=max(60.0, ACCESS_LIFE_S - renew_after_s),
+        **transport_to(base_url),
     )
     client = AsyncClient(key, session, token_metadata=metadata)
     client.set_timeout(timeout_s)
@@ -123,31 +191,13 @@ async def renew(client: Any, *, force: bool = False) -> None:
     session: Session = client.session
     session.store.save()
     if force:
-        session.token["expires_at"] = EXPIRED_AT
-    await session.ensure_active_token(session.token)
+        await session.renew(force=True)
+    else:
+        await session.ensure_active_token(session.token)
 
 
-@asynccontextmanager
-async def told() -> AsyncIterator[None]:
-    """Turn the libraries' errors into ours; no text of an answer gets into a message."""
-    try:
-        yield
-    except OAuthError as error:
-        raise _oauth_fault(error) from None
-    except http.HTTPError as error:
-        raise FeedError(f"Schwab did not answer ({type(error).__name__})") from None
-    except ValueError as error:
-        raise FeedError(f"Schwab answered no JSON ({type(error).__name__})") from None
-
-
-def _oauth_fault(error: Any) -> FeedError:
-    said = f"{error.error} {error.description}"
-    if any(word in said for word in _DEAD):
-        return SignInError("Schwab does not take the stored refresh token any more")
-    return FeedError("Schwab refused to renew the access token")
-
-
-def _transport(base_url: str) -> dict[str, Any]:
+def transport_to(base_url: str) -> dict[str, Any]:
+    """Return what makes a session talk to another host than Schwab's."""
     if urlsplit(base_url)[:2] == urlsplit(SCHWAB_URL)[:2]:
         return {}
     return {"transport": Elsewhere(base_url)}

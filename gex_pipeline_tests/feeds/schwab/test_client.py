@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from gex_pipeline.errors import FeedError, SignInError
+from gex_pipeline.feeds.oldtokens import EXPIRED_AT
 from gex_pipeline.feeds.schwab.client import open_client, renew
 from gex_pipeline.feeds.schwab.library import http
-from gex_pipeline.feeds.tokens import EXPIRED_AT, TokenStore
+from gex_pipeline.feeds.tokens import TokenStore
 from gex_pipeline_tests.simulator.serving import running
 
 Use = Callable[[TokenStore, str], Awaitable[None]]

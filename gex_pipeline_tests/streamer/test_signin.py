@@ -1,0 +1,236 @@
+"""A new sign-in asked of the streamer: link, callback or pasted address, and the end of a pause."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import redis
+
+from gex_pipeline.errors import ConsentError, SignInError
+from gex_pipeline.feeds.schwab.client import open_client
+from gex_pipeline.feeds.schwab.signin import SignIn
+from gex_pipeline.feeds.tokens import TokenStore
+from gex_pipeline.feeds.wall import wall_s
+from gex_pipeline.hot.keys import Keys
+from gex_pipeline.streamer.account import Access, Account
+from gex_pipeline.streamer.bell import Bell
+from gex_pipeline.streamer.signin import SignInDesk
+from gex_pipeline_tests.feeds.schwab.test_signin import SECRET, application, redirect, visit
+from gex_pipeline_tests.hot.conftest import client, keys, server
+from gex_pipeline_tests.simulator.serving import running
+
+__all__ = ["client", "keys", "server"]
+
+WITHIN_S = 30
+
+
+@asynccontextmanager
+async def vendor(root: Path) -> AsyncIterator[tuple[str, SignIn]]:
+    """A simulator; its address, and a sign-in at it with a store of its own."""
+    async with running(root, contracts=400) as served:
+        url = f"http://127.0.0.1:{served.port}"
+        yield url, SignIn(application(url, redirect()), TokenStore(root / "mine"))
+
+
+async def consent(url: str) -> str:
+    """Allow; return the address that the browser is sent to."""
+    async with httpx.AsyncClient(trust_env=False) as browser:
+        return str((await browser.get(f"{url}&approve=1")).headers["location"])
+
+
+async def until(holds: Callable[[], object]) -> None:
+    """Wait for something that another task does."""
+    async with asyncio.timeout(WITHIN_S):
+        while not holds():  # noqa: ASYNC110 # many kinds of state
+            await asyncio.sleep(0.02)
+
+
+async def play(url: str, verb: str, **fields: object) -> None:
+    """Have something happen to the simulated vendor."""
+    async with httpx.AsyncClient(trust_env=False) as script:
+        answer = await script.post(f"{url}/control/{verb}", json=fields)
+        assert answer.status_code == httpx.codes.OK, answer.text
+
+
+def test_the_callback_finishes_what_the_page_began(
+    client: redis.Redis, keys: Keys, tmp_path: Path
+) -> None:
+    """The link is said with its life; the browser's visit to this machine is all that it needs."""
+
+    async def run() -> None:
+        async with vendor(tmp_path) as (_, sign_in):
+            desk = SignInDesk(sign_in, client, keys)
+            begun = json.loads(await desk.begin(""))
+            assert begun["listening"]
+            assert 590 <= begun["expires_in_s"] <= 600
+            assert (desk.state, begun["redirect_uri"]) == ("pending", sign_in.app.redirect_uri)
+            answer = await visit(await consent(begun["url"]))
+            assert answer.status_code == httpx.codes.OK
+            await until(lambda: desk.state == "done")
+            assert not sign_in.store.empty
+            with pytest.raises(httpx.TransportError):
+                await visit(sign_in.app.redirect_uri)
+            await desk.close()
+
+    asyncio.run(run())
+
+
+def test_a_pasted_address_comes_by_a_one_time_key(
+    client: redis.Redis, keys: Keys, tmp_path: Path
+) -> None:
+    """It is gone once it is taken; a key that has expired is told; the listener closes."""
+
+    async def run() -> None:
+        async with vendor(tmp_path) as (_, sign_in):
+            desk = SignInDesk(sign_in, client, keys)
+            begun = json.loads(await desk.begin(""))
+            client.set(keys.signin("k1"), await consent(begun["url"]), ex=60)
+            with pytest.raises(ConsentError, match="expired"):
+                await desk.finish("k0")
+            assert json.loads(await desk.finish("k1")) == {"signed_in": True}
+            assert client.get(keys.signin("k1")) is None
+            assert not sign_in.store.empty
+            with pytest.raises(httpx.TransportError):
+                await visit(sign_in.app.redirect_uri)
+
+    asyncio.run(run())
+
+
+def test_a_cancelled_sign_in_is_void_and_the_port_is_free_again(
+    client: redis.Redis, keys: Keys, tmp_path: Path
+) -> None:
+    """A second begin takes the port over; after the cancel nothing listens and no link is good."""
+
+    async def run() -> None:
+        async with vendor(tmp_path) as (_, sign_in):
+            desk = SignInDesk(sign_in, client, keys)
+            first = json.loads(await desk.begin(""))
+            second = json.loads(await desk.begin(""))
+            assert first["listening"]
+            assert second["listening"]
+            await desk.cancel("")
+            assert desk.state == ""
+            with pytest.raises(httpx.TransportError):
+                await visit(sign_in.app.redirect_uri)
+            with pytest.raises(ConsentError, match="No sign-in is waiting"):
+                await sign_in.finish(await consent(second["url"]))
+            assert sign_in.store.empty
+
+    asyncio.run(run())
+
+
+def test_row_28_and_pain_4_a_dead_sign_in_pauses_rings_once_and_ends_with_a_new_one(
+    tmp_path: Path,
+) -> None:
+    """Revoked at the vendor: every loop stops, one alert, no call more; the new token ends it."""
+
+    async def run() -> None:
+        async with vendor(tmp_path) as (url, sign_in):
+            store = sign_in.store
+            await sign_in.finish(await consent(sign_in.begin().url))
+            bell = Bell("streamer")
+            opened: list[Any] = []
+
+            def opener() -> Any:
+                opened.append(open_client(store, "key", SECRET, base_url=url))
+                return opened[-1]
+
+            account = Account(Access(store, opener, sign_in, 6.0), bell, look_s=0.05)
+            running_client = await account.client()
+            await play(url, "revoke")
+            wrapped = store.read()
+            running_client.session.token["expires_at"] = 1
+            store.write(wrapped | {"token": wrapped["token"] | {"expires_at": 1}})
+            loops = [
+                asyncio.create_task(account.keep_fresh()),
+                asyncio.create_task(account.client()),
+                asyncio.create_task(account.until_paused()),
+            ]
+            await until(lambda: account.refused)
+            with pytest.raises(SignInError, match="gex auth login"):
+                await loops[2]
+            assert [each.level for each in bell.active.values()] == ["critical"]
+            assert list(bell.active) == ["auth_required"]
+            calls = opened[0].session.renewals
+            await asyncio.sleep(1.0)
+            assert opened[0].session.renewals == calls == 1
+            assert store.refused() == account.refused
+
+            other = SignIn(sign_in.app, TokenStore(store.folder))
+            await other.finish(await consent(other.begin().url))
+            again = await asyncio.wait_for(loops[1], WITHIN_S)
+            await until(lambda: not account.refused)
+            assert (await again.get_user_preferences()).status_code == httpx.codes.OK
+            assert not bell.active
+            for task in loops:
+                task.cancel()
+            await asyncio.gather(*loops, return_exceptions=True)
+            await account.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("age_h", "level", "words"),
+    [
+        (100.0, None, ""),
+        (7 * 24 - 47.9, "warning", "less than 48 hours"),
+        (7 * 24 - 23.9, "warning", "less than 24 hours"),
+        (7 * 24 - 5.9, "critical", "less than 6 hours"),
+        (7 * 24 + 0.1, "critical", "ended at"),
+    ],
+)
+def test_pain_1_the_end_of_the_consent_rings_in_steps(
+    tmp_path: Path, age_h: float, level: str | None, words: str
+) -> None:
+    """48, 24 and 6 hours before it, and at it; the status has the ages."""
+    now_s = 1_800_000_000.0
+    store = TokenStore(tmp_path, now_s=lambda: now_s)
+    born = int(now_s - age_h * 3600)
+    token = {"refresh_token": "r", "access_token": "a", "expires_at": int(now_s) + 600}
+    store.write({"creation_timestamp": born, "token": token})
+    bell = Bell("streamer")
+
+    async def run() -> dict[str, object]:
+        sign_in = SignIn(application("http://127.0.0.1:9", redirect()), store)
+        account = Account(Access(store, lambda: None, sign_in, 6.5), bell, look_s=0.01)
+        task = asyncio.create_task(account.keep_fresh())
+        await asyncio.sleep(0.1)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return account.status()
+
+    status = asyncio.run(run())
+
+    found = bell.active.get("consent_ends")
+    assert (found and found.level) == level
+    assert found is None or (words in found.text and "gex auth login" in found.text)
+    assert status["consent_age_s"] == int(now_s) - born
+    assert status["consent_ends_ts"] == born + 7 * 86_400
+    assert status["access_ends_ts"] == int(now_s) + 600
+
+
+def test_an_unknown_age_is_null_with_its_reason_and_rings_nothing(tmp_path: Path) -> None:
+    """SCHWAB_REFRESH_TOKEN filled the store: nobody knows when its consent was given."""
+    store = TokenStore(tmp_path, now_s=wall_s)
+    store.seed("r")
+    bell = Bell("streamer")
+
+    async def run() -> dict[str, object]:
+        sign_in = SignIn(application("http://127.0.0.1:9", redirect()), store)
+        account = Account(Access(store, lambda: None, sign_in, 6.0), bell)
+        await asyncio.sleep(0)
+        account._warn()
+        return account.status()
+
+    status = asyncio.run(run())
+
+    assert (status["consent_age_s"], status["consent_ends_ts"]) == (None, None)
+    assert status["access_ends_ts"] is None
+    assert "SCHWAB_REFRESH_TOKEN" in str(status["consent_note"])
+    assert not bell.active
