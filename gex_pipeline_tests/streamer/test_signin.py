@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import redis
 
 from gex_pipeline.errors import ConsentError, SignInError
+from gex_pipeline.feeds.oldtokens import EXPIRED_AT
 from gex_pipeline.feeds.schwab.client import open_client
 from gex_pipeline.feeds.schwab.signin import SignIn
 from gex_pipeline.feeds.tokens import TokenStore
@@ -124,6 +126,25 @@ def test_a_cancelled_sign_in_is_void_and_the_port_is_free_again(
     asyncio.run(run())
 
 
+def run_out(store: TokenStore) -> None:
+    """Make the stored access token an old one, so that it is to be renewed."""
+    wrapped = store.read()
+    store.write(wrapped | {"token": wrapped["token"] | {"expires_at": EXPIRED_AT}})
+
+
+async def dead(account: Account, client: Any, bell: Bell) -> None:
+    """See that a refused sign-in paused everything: one alert, one call, and no call more."""
+    with pytest.raises(SignInError, match="gex auth login"):
+        await asyncio.wait_for(account.until_paused(), WITHIN_S)
+    assert [(each.name, each.level) for each in bell.active.values()] == [
+        ("auth_required", "critical")
+    ]
+    assert account.store.refused() == account.refused
+    for _ in range(20):
+        await asyncio.sleep(0.05)
+        assert client.session.renewals == 1
+
+
 def test_row_28_and_pain_4_a_dead_sign_in_pauses_rings_once_and_ends_with_a_new_one(
     tmp_path: Path,
 ) -> None:
@@ -131,35 +152,16 @@ def test_row_28_and_pain_4_a_dead_sign_in_pauses_rings_once_and_ends_with_a_new_
 
     async def run() -> None:
         async with vendor(tmp_path) as (url, sign_in):
-            store = sign_in.store
+            store, bell = sign_in.store, Bell("streamer")
             await sign_in.finish(await consent(sign_in.begin().url))
-            bell = Bell("streamer")
-            opened: list[Any] = []
-
-            def opener() -> Any:
-                opened.append(open_client(store, "key", SECRET, base_url=url))
-                return opened[-1]
-
+            opener = partial(open_client, store, "key", SECRET, base_url=url)
             account = Account(Access(store, opener, sign_in, 6.0), bell, look_s=0.05)
-            running_client = await account.client()
+            client = await account.client()
             await play(url, "revoke")
-            wrapped = store.read()
-            running_client.session.token["expires_at"] = 1
-            store.write(wrapped | {"token": wrapped["token"] | {"expires_at": 1}})
-            loops = [
-                asyncio.create_task(account.keep_fresh()),
-                asyncio.create_task(account.client()),
-                asyncio.create_task(account.until_paused()),
-            ]
-            await until(lambda: account.refused)
-            with pytest.raises(SignInError, match="gex auth login"):
-                await loops[2]
-            assert [each.level for each in bell.active.values()] == ["critical"]
-            assert list(bell.active) == ["auth_required"]
-            calls = opened[0].session.renewals
-            await asyncio.sleep(1.0)
-            assert opened[0].session.renewals == calls == 1
-            assert store.refused() == account.refused
+            run_out(store)
+            client.session.token["expires_at"] = EXPIRED_AT
+            loops = [asyncio.create_task(each) for each in (account.keep_fresh(), account.client())]
+            await dead(account, client, bell)
 
             other = SignIn(sign_in.app, TokenStore(store.folder))
             await other.finish(await consent(other.begin().url))
@@ -167,8 +169,7 @@ def test_row_28_and_pain_4_a_dead_sign_in_pauses_rings_once_and_ends_with_a_new_
             await until(lambda: not account.refused)
             assert (await again.get_user_preferences()).status_code == httpx.codes.OK
             assert not bell.active
-            for task in loops:
-                task.cancel()
+            loops[0].cancel()
             await asyncio.gather(*loops, return_exceptions=True)
             await account.close()
 
