@@ -19,6 +19,8 @@ from gex_pipeline.lake.files import files_of_node
 from gex_pipeline.lake.parts import Chain, Manifest, Part
 from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.market.arrays import Bools, Ints
+from gex_pipeline.market.events import LEVEL_ONE
+from gex_pipeline.market.tables import DEPTH
 from gex_pipeline.quality.closing import Stage
 from gex_pipeline.quality.ledger import MINUTE_NS, SOURCE_TABLES, Entry
 from gex_pipeline.quality.spans import Span
@@ -107,16 +109,26 @@ def _read_node(holding: Holding, paths: LakePaths, node: _Node) -> None:
 
 def _read_table(holding: Holding, table: str, path: Path, seen: _Seen, first: int) -> int:
     rows = 0
+    columns = ["seq", "ts_recv_ns", *(["venue"] if table == DEPTH.name else [])]
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(_BATCH, columns=["seq", "ts_recv_ns"]):
+        for batch in file.iter_batches(_BATCH, columns=columns):
             seqs: Ints = batch.column("seq").to_numpy()
             stamps: Ints = batch.column("ts_recv_ns").to_numpy()
             rows += len(seqs)
             holding.note_times(stamps)
             _see(seqs - first, seen)
             if table in SOURCE_TABLES:
-                _count(holding, table, seqs, stamps)
+                told = _is_told(batch)
+                _count(holding, table, seqs[told], stamps[told])
     return rows
+
+
+def _is_told(batch: pa.RecordBatch) -> Bools:
+    """Return where a row is an update of its source, and not a book that we made of a quote."""
+    if "venue" not in batch.schema.names:
+        return np.ones(batch.num_rows, np.bool_)
+    made: Bools = np.asarray(batch.column("venue").to_pylist(), object) == LEVEL_ONE
+    return ~made
 
 
 def _see(places: Ints, seen: _Seen) -> None:

@@ -20,6 +20,7 @@ from gex_pipeline.lake.frames import Lake
 from gex_pipeline.lake.parquet import DayWriter
 from gex_pipeline.lake.parts import Manifest, read_chain
 from gex_pipeline.lake.paths import LakePaths
+from gex_pipeline.market.events import SOURCE_SEQUENCE
 from gex_pipeline.market.sessions import SECOND_NS, session
 from gex_pipeline.market.symbology import calendar_of, kind_of
 from gex_pipeline.market.tables import DAILY, GEX_1M, LAKE_SCHEMA_VERSION, TABLES
@@ -132,7 +133,7 @@ def _daily(paths: LakePaths, day: Manifest) -> pl.DataFrame:
     }
     symbols = sorted({name for each in counts.values() for name in each if _is_listed(name)})
     shared = _shared(paths, day)
-    gaps = _rows(paths, "gaps", day.tape, day.date).filter(pl.col("filled_by").is_null()).collect()
+    gaps = _rows(paths, "gaps", day.tape, day.date).filter(_UNSEEN).collect()
     rows = []
     for symbol in symbols:
         hours = _hours(day.date, symbol)
@@ -148,6 +149,9 @@ def _daily(paths: LakePaths, day: Manifest) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema)
 
 
+_UNSEEN: Final = pl.col("filled_by").is_null() & (pl.col("cause") != SOURCE_SEQUENCE)
+"""Numbers that jumped are of candles, which no figure of a day is made from."""
+
 _TYPES: Final[dict[str, Any]] = {
     column.name: {"utf8": pl.String(), "int64": pl.Int64(), "date": pl.Date()}[column.type]
     for column in DAILY.columns
@@ -161,7 +165,8 @@ def _counted(paths: LakePaths, day: Manifest, table: str, subject: str) -> dict[
 
 
 def _is_listed(name: str) -> bool:
-    return kind_of(name) != "option"
+    """Whether a symbol has a row: options count with their underlying, if it was told."""
+    return bool(name) and kind_of(name) not in ("option", "future_option")
 
 
 def _shared(paths: LakePaths, day: Manifest) -> dict[str, Any]:

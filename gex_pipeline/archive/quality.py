@@ -164,7 +164,7 @@ class _Judge:
         present = {*self.ticks.symbols("quotes"), *self.ticks.symbols("trades")}
         for symbol in sorted({*symbols, *present}):
             yield from self._of_symbol(symbol, expected=symbol in symbols)
-        for underlying in self.ticks.symbols("option_quotes"):
+        for underlying in filter(None, self.ticks.symbols("option_quotes")):
             yield from self._of_options(underlying)
 
     def _judged(self, symbol: str, rule: str, finding: Finding) -> Judged:
@@ -185,7 +185,7 @@ class _Judge:
 
     def _source_seq(self) -> Finding:
         total = NOTHING
-        for table in ("quotes", "trades", "depth"):
+        for table in ("quotes", "trades", "depth", "candles"):
             scan = self.ticks.scan(table)
             if scan is None:
                 continue

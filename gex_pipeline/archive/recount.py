@@ -19,12 +19,29 @@ Update = tuple[Calendar, str]
 
 UNKNOWN: Update = ("equity", "")
 QUOTE = {"1", "2", "4", "5"}
-"""Bid, ask and their sizes, of shares and of futures."""
-SALE = {"3", "8", "9"}
+"""Bid, ask and their sizes, of shares, futures and currencies."""
+SALE = {
+    "LEVELONE_EQUITIES": {"3", "8", "9"},
+    "LEVELONE_FUTURES": {"3", "8", "9"},
+    "LEVELONE_FOREX": {"3", "6", "7"},
+}
 """Last price, volume, last size."""
-TIMES = {"LEVELONE_EQUITIES": ("34", "35"), "LEVELONE_FUTURES": ("10", "11")}
+TIMES = {
+    "LEVELONE_EQUITIES": ("34", "35"),
+    "LEVELONE_FUTURES": ("10", "11"),
+    "LEVELONE_FOREX": ("8", "9"),
+}
 """Of the quote and of the sale."""
-OPTIONS = "LEVELONE_OPTIONS"
+WHOLE = {
+    "LEVELONE_OPTIONS": "option_quotes",
+    "LEVELONE_FUTURES_OPTIONS": "option_quotes",
+    "CHART_EQUITY": "candles",
+    "CHART_FUTURES": "candles",
+    "NYSE_BOOK": "depth",
+    "NASDAQ_BOOK": "depth",
+    "OPTIONS_BOOK": "depth",
+}
+"""Services whose items are one update each, and of which table."""
 
 
 class Recount:
@@ -50,7 +67,7 @@ class Recount:
             return Counter({UNKNOWN: 1})
         for block in blocks:
             service, content = block["service"], block["content"]
-            if (service != OPTIONS and service not in TIMES) or not isinstance(content, list):
+            if (service not in WHOLE and service not in TIMES) or not isinstance(content, list):
                 found[UNKNOWN] += 1
                 continue
             for item in content:
@@ -62,11 +79,11 @@ class Recount:
             yield UNKNOWN
             return
         calendar = self._calendar(item["key"])
-        if service == OPTIONS:
-            yield calendar, "option_quotes"
+        if service in WHOLE:
+            yield calendar, WHOLE[service]
             return
         quoted_at, sold_at = TIMES[service]
-        sold = not item.keys().isdisjoint(SALE | {sold_at})
+        sold = not item.keys().isdisjoint(SALE[service] | {sold_at})
         quoted = not item.keys().isdisjoint(QUOTE) or (quoted_at in item and not sold)
         if quoted:
             yield calendar, "quotes"

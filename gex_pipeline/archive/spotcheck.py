@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from gex_pipeline.archive.recount import OPTIONS, TIMES, blocks_of, rows_of
+from gex_pipeline.archive.recount import TIMES, blocks_of, rows_of
 from gex_pipeline.feeds.capture import WireFrame, capture_files, read_capture
 from gex_pipeline.market.symbology import INDEXES, to_schwab
 from gex_pipeline.quality.ledger import MINUTE_NS
@@ -23,6 +23,7 @@ Figures = dict[str, Any]
 _NS_PER_MS = 1_000_000
 _ABSENT = -999
 _BIGGEST = 1e15
+_LAST_MS = (2**63 - 1) // _NS_PER_MS
 _LEAD_NS = 60 * MINUTE_NS
 """Read before the first event, so that its connection's full images are known."""
 _OPTION_FIELDS = {
@@ -44,6 +45,15 @@ _OPTION_FIELDS = {
 }
 _QUOTE_FIELDS = {"bid": "1", "ask": "2", "bid_size": "4", "ask_size": "5"}
 _TRADE_FIELDS = {"price": "3", "size": "9", "volume": "8"}
+_FOREX_TRADE_FIELDS = {"price": "3", "size": "7", "volume": "6"}
+_FUTURE_OPTION_FIELDS = {
+    **_QUOTE_FIELDS,
+    "last": "3",
+    "last_size": "9",
+    "mark": "19",
+    "open_interest": "18",
+    "volume": "8",
+}
 _CHAIN_FIELDS = {
     "bid": "bid",
     "ask": "ask",
@@ -167,14 +177,14 @@ class _Wire:
                 self._whole = self._at is not None or frame.number == 1
                 self._at = at
                 self._states.clear()
-            yield from self._streamed(frame.data)
+            yield from self._streamed(frame)
         elif frame.kind == "chain":
             yield from self._asked_for(frame.data)
 
-    def _streamed(self, data: bytes) -> Iterator[tuple[str, str, Figures]]:
-        for block in blocks_of(data) or ():
+    def _streamed(self, frame: WireFrame) -> Iterator[tuple[str, str, Figures]]:
+        for block in blocks_of(frame.data) or ():
             service, content = block["service"], block["content"]
-            sent_ns = block.get("timestamp", 0) * _NS_PER_MS
+            sent_ns = _ns(block.get("timestamp")) or frame.ts_recv_ns
             for item in content if isinstance(content, list) else ():
                 key = str(item.get("key")) if isinstance(item, dict) else ""
                 symbol = self._symbol_of.get(key)
@@ -187,17 +197,22 @@ class _Wire:
     def _told(
         self, service: str, symbol: str, state: Figures, sent_ns: int
     ) -> Iterator[tuple[str, str, Figures]]:
-        if service == OPTIONS:
+        if service == "LEVELONE_OPTIONS":
             figures = self._named(state, _OPTION_FIELDS)
             iv = _number(state.get("10"))
             figures |= {"iv": None if iv is None else iv / 100} if "10" in state else {}
             ts_ns = max(_ns(state.get("38")), _ns(state.get("39"))) or sent_ns
             yield symbol, "option_quotes", figures | self._timed(ts_ns)
+        elif service == "LEVELONE_FUTURES_OPTIONS":
+            figures = self._named(state, _FUTURE_OPTION_FIELDS)
+            ts_ns = max(_ns(state.get("10")), _ns(state.get("11"))) or sent_ns
+            yield symbol, "option_quotes", figures | self._timed(ts_ns)
         elif service in TIMES:
             quoted, sold = TIMES[service]
             quote = self._named(state, _QUOTE_FIELDS)
             yield symbol, "quotes", quote | self._timed(_ns(state.get(quoted)) or sent_ns)
-            trade = self._named(state, _TRADE_FIELDS)
+            forex = service == "LEVELONE_FOREX"
+            trade = self._named(state, _FOREX_TRADE_FIELDS if forex else _TRADE_FIELDS)
             if symbol in INDEXES:
                 trade |= {"size": None, "volume": None}
             yield symbol, "trades", trade | self._timed(_ns(state.get(sold)) or sent_ns)
@@ -248,4 +263,4 @@ def _number(value: Any) -> float | None:
 
 def _ns(milliseconds: Any) -> int:
     number = _number(milliseconds)
-    return int(number) * _NS_PER_MS if number is not None and number > 0 else 0
+    return int(number) * _NS_PER_MS if number is not None and 0 < number <= _LAST_MS else 0

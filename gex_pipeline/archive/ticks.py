@@ -64,11 +64,13 @@ class TapeTicks:
         return first, last
 
     def gaps(self) -> list[Span]:
-        """Return the gaps that the tape tells."""
+        """Return the gaps that the tape tells of itself; those of one symbol are the source's."""
         found = self.scan("gaps")
         if found is None:
             return []
-        rows = found.select("ts_from_ns", "ts_to_ns").collect().rows()
+        rows = (
+            found.filter(pl.col("symbol") == "").select("ts_from_ns", "ts_to_ns").collect().rows()
+        )
         return [(start, stop) for start, stop in rows]
 
     def symbols(self, table: str) -> list[str]:

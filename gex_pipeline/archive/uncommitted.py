@@ -18,7 +18,7 @@ from gex_pipeline.hot.segment import spool_frames
 from gex_pipeline.hot.tape import FIELD
 from gex_pipeline.market.events import Event, Gap, LedgerCount
 from gex_pipeline.quality.closing import Stage
-from gex_pipeline.quality.ledger import TABLE_OF, Entry
+from gex_pipeline.quality.ledger import Entry, table_of
 from gex_pipeline.quality.spans import Span
 from gex_pipeline.quality.tails import Mark
 
@@ -119,7 +119,7 @@ class _Walk:
         elif isinstance(event, Gap):
             seqs = (event.first_seq, event.last_seq)
             holding.note_gap(mark, event.cause, seqs, event.ts_from_ns)
-        elif table := TABLE_OF.get(type(event)):
+        elif table := table_of(event):
             holding.tails.open.add(table, event.ts_recv_ns)
 
 

@@ -11,7 +11,7 @@ from gex_pipeline.cli.account import SIMULATED, access, base_url, token_store
 from gex_pipeline.cli.environment import read_environment, service_settings
 from gex_pipeline.cli.logs import log_to_stderr
 from gex_pipeline.errors import HotStoreError, SettingsError, SignInError
-from gex_pipeline.feeds.schwab.fields import EQUITIES, FUTURES, OPTIONS
+from gex_pipeline.feeds.schwab.fields import OPTIONS
 from gex_pipeline.feeds.schwab.stream import MOST_BYTES, chunks
 from gex_pipeline.feeds.tokens import TokenStore
 from gex_pipeline.hot.connect import connect
@@ -36,9 +36,11 @@ class Preview(msgspec.Struct, frozen=True):
     signed_in: bool
     chains: tuple[str, ...]
     chain_interval_s: float
-    equities: tuple[str, ...]
-    futures: tuple[str, ...]
+    services: dict[str, tuple[str, ...]]
+    """What is streamed in any case, by service, in Schwab's spelling."""
     symbol_limit: int
+    fixed: int
+    """Symbols of it: one counts in each service that has it."""
     option_room: int
     stream_requests: int
     problems: tuple[str, ...]
@@ -98,7 +100,8 @@ def make_preview() -> Preview:
     store = token_store(settings, origin)
     signed_in, sign_in_problems = _signed_in(settings, origin, store)
     unknown = tuple(name.message() for name in unknown_names(environment.merged))
-    keys = plan.keys(["-" * _OCC_SIZE] * plan.option_room)
+    fixed = plan.keys(plan.options)
+    keys = plan.keys([*plan.options, *["-" * _OCC_SIZE] * plan.option_room])
     return Preview(
         source=origin.source,
         mode=origin.mode,
@@ -108,9 +111,9 @@ def make_preview() -> Preview:
         signed_in=signed_in,
         chains=plan.chains,
         chain_interval_s=settings.schwab_chain_interval_s,
-        equities=plan.equities,
-        futures=plan.futures,
+        services={service: tuple(each) for service, each in fixed.items() if each},
         symbol_limit=plan.limit,
+        fixed=plan.fixed,
         option_room=plan.option_room,
         stream_requests=sum(len(list(chunks(each))) for each in keys.values()),
         problems=(
@@ -134,6 +137,7 @@ def wiring(settings: Settings, origin: Origin, plan: Plan, *, record: bool | Non
         mode=origin.mode,
         root=origin.root,
         prefix=origin.prefix,
+        channels=(settings.schwab_tick_channel, settings.schwab_level2_channel),
         plan=plan,
         base_url=base_url(settings, origin),
         requests_per_minute=settings.schwab_requests_per_minute,
@@ -153,7 +157,12 @@ def wiring(settings: Settings, origin: Origin, plan: Plan, *, record: bool | Non
 
 
 def _plan(settings: Settings) -> tuple[Plan, tuple[str, ...]]:
-    return make_plan(settings.gex_symbols, settings.schwab_symbols, settings.schwab_symbol_limit)
+    return make_plan(
+        settings.gex_symbols,
+        settings.schwab_symbols,
+        settings.schwab_symbol_limit,
+        settings.schwab_level2_symbols,
+    )
 
 
 def _source_problems(settings: Settings, origin: Origin) -> tuple[str, ...]:
@@ -189,11 +198,12 @@ def _lines(preview: Preview) -> Iterator[str]:
     yield f"root      {preview.root}"
     yield f"tokens    {preview.tokens}: {'signed in' if preview.signed_in else 'no token'}"
     yield f"chains    {', '.join(preview.chains)} every {preview.chain_interval_s:g} s by REST"
-    yield f"{EQUITIES}  {', '.join(preview.equities)}"
-    yield f"{FUTURES}   {', '.join(preview.futures)}"
+    for service, symbols in preview.services.items():
+        yield f"{service:<24}  {', '.join(symbols)}"
+    yield f"{OPTIONS:<24}  the {preview.option_room:,} contracts with most gamma"
     yield (
-        f"{OPTIONS}   the {preview.option_room:,} contracts with most gamma, of"
-        f" {preview.symbol_limit:,} symbols in all"
+        f"symbols   {preview.symbol_limit:,} at most: {preview.fixed:,} above, candles and books"
+        f" counted, and {preview.option_room:,} contracts"
     )
     yield f"requests  {preview.stream_requests} of at most {MOST_BYTES:,} bytes to subscribe"
     yield from (f"problem: {problem}" for problem in preview.problems)

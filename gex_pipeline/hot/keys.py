@@ -18,10 +18,13 @@ USAGE_TTL_S = 40 * DAY_S
 class Keys(msgspec.Struct, frozen=True):
     """The keys and channels of one namespace.
 
-    `prefix` is "" live, "sim:" simulated and "replay:<id>:" replayed. Symbols are canonical.
+    `prefix` is "" live, "sim:" simulated and "replay:<id>:" replayed. Symbols are canonical. The
+    two channels of market data have names of their own, which stand behind the prefix.
     """
 
     prefix: str = ""
+    tick_name: str = "market_data:ticks"
+    level2_name: str = "market_data:level2"
 
     def tape(self, tape: str) -> str:
         """Stream of frames, id `<epoch>-<last seq>`; a tape is `<source>.<calendar>`."""
@@ -126,9 +129,9 @@ class Keys(msgspec.Struct, frozen=True):
     @property
     def ticks_channel(self) -> str:
         """Channel of TickEvents, one JSON object a message."""
-        return f"{self.prefix}market_data:ticks"
+        return f"{self.prefix}{self.tick_name}"
 
     @property
     def level2_channel(self) -> str:
         """Channel of Level2Events, one JSON object a message."""
-        return f"{self.prefix}market_data:level2"
+        return f"{self.prefix}{self.level2_name}"

@@ -17,7 +17,9 @@ from gex_pipeline.hot.batch import BATCH_FIELD, pack_parts, unpack_parts
 from gex_pipeline.hot.frame import FrameHeader
 from gex_pipeline.hot.keys import MARKET_TTL_S, OPTIONS_TTL_S, Keys
 from gex_pipeline.hot.ticks import (
+    Level2Event,
     Newest,
+    decode_level2,
     encode_message,
     level2_of,
     option_tick_of,
@@ -31,8 +33,18 @@ from gex_pipeline.market.codec import (
     encode_json,
     split_events,
 )
-from gex_pipeline.market.events import BookUpdate, Event, OptionQuote, Quote, Trade, tag_of
+from gex_pipeline.market.events import (
+    LEVEL_ONE,
+    BookUpdate,
+    Event,
+    OptionQuote,
+    Quote,
+    Trade,
+    tag_of,
+)
 
+_LOOK_NS: Final = 1_000_000_000
+"""So often, in market time, it is looked whether another feed has a book."""
 OPTIONS_KEPT_MS: Final = 5 * 60 * 1000
 PUBLISH_WITHIN_NS: Final = 10 * 1_000_000_000
 """Of market time, behind the newest event spooled."""
@@ -86,6 +98,8 @@ class Projection:
         """Symbols whose ticks are kept."""
         self._quoted: set[str] = set()
         """Underlyings whose option quotes are kept."""
+        self._deeper: dict[str, tuple[int, bool]] = {}
+        """When it was looked last whether a symbol has a whole book, and what was seen."""
         self._ids: dict[str, int] = {}
         self._opened_ms = 0
         self._session_date: Any = None
@@ -123,8 +137,8 @@ class Projection:
             pipe.execute_command(*command)
 
     def add_options(self, pipe: Any, symbol: str, quotes: Packed) -> None:
-        """Queue the commands for quotes of one underlying's options."""
-        for command in self._options(symbol, quotes):
+        """Queue the commands for quotes of one underlying's options, if it was told which."""
+        for command in self._options(symbol, quotes) if symbol else ():
             pipe.execute_command(*command)
 
     def note_session(self, session_date: datetime.date, first_ns: int) -> None:
@@ -170,7 +184,7 @@ class Projection:
     ) -> None:
         for head, part in zip(heads, parts, strict=True):
             if head.kind == _OPTION:
-                if options is not None:
+                if options is not None and head.first_field:
                     _add(options, head.first_field, head, part)
                 if self._option_ticks and self._due(head, fresh_ns):
                     self._publish_option(draft, part)
@@ -205,11 +219,42 @@ class Projection:
 
     def _take_book(self, draft: _Draft, head: EventHead, part: msgspec.Raw, fresh_ns: int) -> None:
         event = decode_event(part)
-        if isinstance(event, BookUpdate) and event.whole:
-            draft.books[event.symbol] = event
-            if self._due(head, fresh_ns):
-                message = level2_of(event, self._source)
-                self._publish(draft, self._keys.level2_channel, message)
+        if not isinstance(event, BookUpdate) or not event.whole:
+            return
+        if event.venue != LEVEL_ONE:
+            self._deeper[event.symbol] = event.ts_recv_ns, True
+        elif self._is_deeper(event):
+            return
+        draft.books[event.symbol] = event
+        if self._due(head, fresh_ns):
+            message = level2_of(event, self._source)
+            self._publish(draft, self._keys.level2_channel, message)
+
+    def _is_deeper(self, top: BookUpdate) -> bool:
+        """Whether another feed has a book of the symbol now: then level one has nothing to say."""
+        looked_ns, deeper = self._deeper.get(top.symbol, (0, False))
+        if abs(top.ts_recv_ns - looked_ns) < _LOOK_NS:
+            return deeper
+        book = self._book(top.symbol)
+        deeper = (
+            book is not None
+            and book.source != LEVEL_ONE
+            and abs(top.ts_recv_ns - book.ts_recv_ns) <= PUBLISH_WITHIN_NS
+        )
+        self._deeper[top.symbol] = top.ts_recv_ns, deeper
+        return deeper
+
+    def _book(self, symbol: str) -> Level2Event | None:
+        """Return the book that the store has."""
+        try:
+            data: Any = self._client.get(self._keys.depth(symbol))
+        except redis.ResponseError:
+            self.errors += 1
+            return None
+        try:
+            return decode_level2(data) if data else None
+        except msgspec.DecodeError:  # another version wrote it
+            return None
 
     def _publish(self, draft: _Draft, channel: str, message: object) -> None:
         draft.messages.append(("PUBLISH", channel, encode_message(message)))

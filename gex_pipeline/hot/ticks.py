@@ -2,7 +2,7 @@
 
 import msgspec
 
-from gex_pipeline.market.events import BookUpdate, OptionQuote, Quote, Trade
+from gex_pipeline.market.events import LEVEL_ONE, BookUpdate, OptionQuote, Quote, Trade
 
 TICK_VERSION = 1
 
@@ -40,9 +40,11 @@ class Level2Event(msgspec.Struct, frozen=True, kw_only=True):
     depth: int
     """Levels of the deeper side."""
     venue: str | None
+    """NYSE_BOOK, NASDAQ_BOOK, OPTIONS_BOOK; null: all venues together."""
     ts_event_ns: int
     ts_recv_ns: int
     source: str
+    """The feed; level_one: no book, but the best bid and ask of its quotes."""
     seq: int
 
 
@@ -86,15 +88,16 @@ def option_tick_of(event: OptionQuote, source: str) -> TickEvent:
 
 def level2_of(event: BookUpdate, source: str) -> Level2Event:
     """Return the book of an update that is the whole book."""
+    made = event.venue == LEVEL_ONE
     return Level2Event(
         symbol=event.symbol,
         bids=tuple(zip(event.bid_prices, event.bid_sizes, strict=True)),
         asks=tuple(zip(event.ask_prices, event.ask_sizes, strict=True)),
         depth=max(len(event.bid_prices), len(event.ask_prices)),
-        venue=event.venue,
+        venue=None if made else event.venue,
         ts_event_ns=event.ts_event_ns,
         ts_recv_ns=event.ts_recv_ns,
-        source=source,
+        source=LEVEL_ONE if made else source,
         seq=event.seq,
     )
 

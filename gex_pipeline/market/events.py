@@ -26,6 +26,11 @@ Size = Annotated[float, Meta(ge=0, le=_MAX_FLOAT)]
 """Shares or contracts."""
 Symbol = Annotated[str, Meta(max_length=32)]
 
+LEVEL_ONE = "level_one"
+"""Venue of a book that we made of a quote, where the source has no book: its best bid and ask."""
+SOURCE_SEQUENCE = "source_sequence"
+"""Cause of a gap of one symbol: the source's own numbers jumped."""
+
 
 class _Happened(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     symbol: Symbol
@@ -70,7 +75,7 @@ class OptionQuote(_Happened, frozen=True, kw_only=True, tag="option_quote"):
     """All that the source says of one option: quote, greeks, IV, open interest and volume."""
 
     underlying: Symbol
-    """Canonical: SPX for SPXW."""
+    """Canonical: SPX for SPXW; of an option on a future the future, "" where nobody told it."""
     bid: Number | None = None
     """Dollars; 0 is a quote, that of nobody."""
     ask: Number | None = None
@@ -111,7 +116,7 @@ class BookUpdate(_Happened, frozen=True, kw_only=True, tag="book"):
     whole: bool = True
     """The whole book; False: these levels only, size 0 removes one."""
     venue: str | None = None
-    """NYSE_BOOK, NASDAQ_BOOK, OPTIONS_BOOK, CME; None: all venues together."""
+    """NYSE_BOOK, NASDAQ_BOOK, OPTIONS_BOOK, CME, level_one; None: all venues together."""
 
     def __post_init__(self) -> None:
         """Refuse prices without sizes."""

@@ -6,17 +6,20 @@
 | SPY, BRK.B              | share or fund                     | SPY, BRK/B  | SPY, BRK/B       |
 | /NQ, /NQZ26             | future of a closed list, contract | /NQ, /NQZ26 | /NQ:XCME, …      |
 | `SPXW  251208C06880000` | option, OCC's 21 characters       | the same    | .SPXW251208C6880 |
+| ./OGG26C4240            | option on a future                | the same    | read, not made   |
+| EUR/USD                 | pair of currencies, closed list   | the same    | the same         |
 | NQ_NDX                  | view: an index's levels in the prices of its future (gexbot's name)    |
 
 Cboe writes _SPX, ^SPX and SPXW251208C06880000; gexbot SPX and NQ_NDX; Sierra MNQM26_FUT_CME; a URL
 has @NQ for /NQ. The spellings do not collide, so one reader, `to_canonical`, takes them all.
-What passes is made of A-Z, 0-9, at most one leading slash, one inner dot or underscore, and OCC's
-blanks: it can be part of a key, and by `to_url` of a path, without harm.
+What passes is made of A-Z, 0-9, at most one slash and one leading dot, one inner dot or underscore,
+and OCC's blanks: it can be part of a key, and by `to_url` of a path, without harm.
 
 Guesses, not seen from the source itself: share classes (a slash at Schwab and dxFeed, a dot at
-Cboe and gexbot); exchange codes other than XCME; Sierra's _FUT_CME outside CME itself. Options on
-futures ("./…") are never derived: read `streamer-symbol` from the instrument endpoints. A contract
-year has two digits; with one (/ESZ6) only a clock could tell the decade.
+Cboe and gexbot); exchange codes other than XCME; Sierra's _FUT_CME outside CME itself. An option on
+a future is named as its vendor names it and never put together here: its root (OG of /GC) says
+nothing of the future, which the vendor tells beside it. A contract year has two digits; with one
+(/ESZ6) only a clock could tell the decade.
 """
 
 import re
@@ -27,7 +30,7 @@ from gex_pipeline.market.contracts import format_occ, parse_occ
 from gex_pipeline.market.roots import option_root
 from gex_pipeline.market.sessions import Calendar
 
-Kind = Literal["share", "index", "future", "option", "view"]
+Kind = Literal["share", "index", "future", "option", "future_option", "forex", "view"]
 
 _INDEX_NAMES = (
     "SPX NDX RUT VIX DJX RUI MXEA MXEF XSP MRUT XND OEX XEO NQX DJI COMPX NYA SOX"
@@ -53,6 +56,12 @@ VIEWS = frozenset(
 )
 """Names that gexbot uses (ES_SPX, NQ_NDX), and their like."""
 
+_CURRENCY_NAMES = (
+    "AUD CAD CHF CNH CZK DKK EUR GBP HKD HUF ILS JPY MXN NOK NZD PLN SEK SGD THB TRY USD ZAR"
+)
+CURRENCIES = frozenset(_CURRENCY_NAMES.split())
+"""Currencies whose pairs are symbols."""
+
 _NO_SHARES = frozenset({"NQ", "RTY", "MES", "MNQ", "M2K", "EMD", "NKD", "YM", "MYM"})
 """Future roots that no share has: bare, they are the future. Bare ES, CL, GC … are shares."""
 
@@ -62,11 +71,16 @@ _FUTURE = re.compile(
     rf"(:(?:{'|'.join(sorted(set(FUTURES.values())))})|{_SIERRA})?"
 )
 _DXFEED_OPTION = re.compile(r"\.([A-Z0-9]{1,6})([0-9]{6}[CP])([0-9]{1,5})(?:\.([0-9]{1,3}))?")
+_FUTURE_OPTION = re.compile(
+    r"\.[/@]([A-Z0-9]{1,4}[FGHJKMNQUVXZ][0-9]{2}[CP][0-9]{1,6}(?:\.[0-9]{1,6})?)"
+    rf"(?::(?:{'|'.join(sorted(set(FUTURES.values())))}))?"
+)
+_FOREX = re.compile(r"([A-Z]{3})[/@]?([A-Z]{3})")
 _INDEX = re.compile(r"[$^_]?([A-Z0-9]+)(?:\.X)?")
 _SHARE = re.compile(r"([A-Z]{1,5})(?:[./]([A-Z]{1,2}))?")
 _EXPECTED = (
     "a share (SPY), an index (SPX or $SPX), a future that we know (/NQ, /NQZ26 or @NQ), an option"
-    " (SPXW251208C06880000) or a view (NQ_NDX)"
+    " (SPXW251208C06880000 or ./OGG26C4240), a pair of currencies (EUR/USD) or a view (NQ_NDX)"
 )
 
 
@@ -80,7 +94,7 @@ def to_canonical(text: str) -> str:
         SymbolError: the text is none of the spellings that the module lists.
     """
     clean = text.strip().upper() if text.isascii() else ""
-    for read in (_read_future, _read_option, _read_view, _read_index, _read_share):
+    for read in _READERS:
         symbol = read(clean)
         if symbol is not None:
             return symbol
@@ -97,6 +111,10 @@ def kind_of(symbol: str) -> Kind:
         raise SymbolError(symbol, f"the canonical spelling, {to_canonical(symbol)!r}")
     if symbol.startswith("/"):
         return "future"
+    if symbol.startswith("./"):
+        return "future_option"
+    if "/" in symbol:
+        return "forex"
     if symbol in VIEWS:
         return "view"
     if symbol in INDEXES:
@@ -105,9 +123,12 @@ def kind_of(symbol: str) -> Kind:
 
 
 def calendar_of(symbol: str) -> Calendar:
-    """Return the calendar of a canonical symbol; an option keeps that of what it settles on."""
+    """Return the calendar of a canonical symbol; an option keeps that of what it settles on.
+
+    Currencies keep that of the futures: both trade around the clock from Sunday evening on.
+    """
     match kind_of(symbol):
-        case "future":
+        case "future" | "future_option" | "forex":
             return "cme"
         case "share":
             return "equity"
@@ -138,8 +159,10 @@ def to_dxfeed(symbol: str) -> str:
             return f"{symbol}:{FUTURES[_future_root(symbol)]}"
         case "option":
             return _dxfeed_option(symbol)
-        case "view":
+        case "view" | "future_option":
             raise _not_there(symbol, "dxFeed")
+        case "forex":
+            return symbol
         case _:
             return symbol.replace(".", "/")
 
@@ -159,7 +182,7 @@ def to_cboe(symbol: str) -> str:
 
 def to_gexbot(symbol: str) -> str:
     """Return gexbot's ticker: SPX, SPY, NQ_NDX."""
-    if kind_of(symbol) in ("future", "option"):
+    if kind_of(symbol) in ("future", "option", "future_option", "forex"):
         raise _not_there(symbol, "gexbot")
     return symbol
 
@@ -207,6 +230,18 @@ def _read_index(text: str) -> str | None:
     return match[1] if match is not None and match[1] in INDEXES else None
 
 
+def _read_future_option(text: str) -> str | None:
+    match = _FUTURE_OPTION.fullmatch(text)
+    return f"./{match[1]}" if match is not None else None
+
+
+def _read_forex(text: str) -> str | None:
+    match = _FOREX.fullmatch(text)
+    if match is None or match[1] == match[2] or not CURRENCIES.issuperset(match.groups()):
+        return None
+    return "/".join(match.groups())
+
+
 def _read_share(text: str) -> str | None:
     match = _SHARE.fullmatch(text)
     if match is None:
@@ -229,3 +264,14 @@ def _dxfeed_option(symbol: str) -> str:
 
 def _not_there(symbol: str, source: str) -> SymbolError:
     return SymbolError(symbol, f"a symbol that {source} has")
+
+
+_READERS = (
+    _read_future,
+    _read_option,
+    _read_future_option,
+    _read_forex,
+    _read_view,
+    _read_index,
+    _read_share,
+)

@@ -129,7 +129,7 @@ OPTION_QUOTES = Table(
     (
         *_IDENTITY,
         _SOURCE_SEQ,
-        Column("underlying", "utf8", "", "canonical symbol: SPX for SPXW"),
+        Column("underlying", "utf8", "", "SPX for SPXW; a future, or empty where nobody told it"),
         *_QUOTE,
         Column("last", "float64", "$", "last trade"),
         Column("last_size", "float64", "contracts", "of the last trade"),
@@ -159,7 +159,7 @@ DEPTH = Table(
         Column("ask_prices", "list<float64>", "$", "best first"),
         Column("ask_sizes", "list<float64>", "shares or contracts", "one per ask price"),
         Column("whole", "bool", "", "the whole book; false: these levels only, size 0 removes one"),
-        Column("venue", "utf8", "", "null: all venues together"),
+        Column("venue", "utf8", "", "level_one: made of a quote; null: all venues together"),
     ),
     _BY_SYMBOL,
 )
@@ -171,7 +171,7 @@ GAPS = Table(
         _SOURCE_SEQ,
         Column("ts_from_ns", "int64", "ns", "start of the time in doubt"),
         Column("ts_to_ns", "int64", "ns", "its end"),
-        Column("cause", "utf8", "", "disconnect, restart, silence, unspooled, damaged, lost"),
+        Column("cause", "utf8", "", "disconnect, restart, silence, source_sequence, lost, …"),
         Column("first_seq", "int64", "", "first missing number of the tape"),
         Column("last_seq", "int64", "", "last missing number of the tape"),
         Column("filled_by", "utf8", "", "chain, import; null: nothing"),

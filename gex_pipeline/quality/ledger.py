@@ -5,10 +5,11 @@ the spool, so that neither can hide what the other missed.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from gex_pipeline.market.events import (
+    LEVEL_ONE,
     BookUpdate,
     Candle,
     ChainHeader,
@@ -31,6 +32,26 @@ TABLE_OF: dict[type[Event], str] = {
 }
 """The tables that a source's updates are meant for; the others hold what we say ourselves."""
 SOURCE_TABLES = tuple(TABLE_OF.values())
+
+
+def table_of(event: Event) -> str | None:
+    """Return the table that an update of a source is meant for; None: the event is none.
+
+    A book that we made of a quote is none: the quote is counted, and the book says nothing more.
+    """
+    if isinstance(event, BookUpdate) and event.venue == LEVEL_ONE:
+        return None
+    return TABLE_OF.get(type(event))
+
+
+def counted(events: Sequence[Event]) -> dict[str, int]:
+    """Return by table how many of these events are updates of a source."""
+    found = Counter(map(type, events))
+    if BookUpdate in found:
+        found[BookUpdate] = sum(
+            isinstance(event, BookUpdate) and table_of(event) is not None for event in events
+        )
+    return {TABLE_OF[kind]: count for kind, count in found.items() if kind in TABLE_OF and count}
 
 
 class Entry(NamedTuple):

@@ -39,7 +39,9 @@ class SchwabSettings(PipelineSettings, frozen=True, kw_only=True):
     schwab_persist_refresh_to_env: Annotated[
         bool, about("Append a new refresh token to .env.back, never to .env.")
     ] = False
-    schwab_symbols: Annotated[SomeNames, about("Shares, indexes and futures to stream.")] = (
+    schwab_symbols: Annotated[
+        SomeNames, about("Shares, indexes, futures, options, currencies.")
+    ] = (
         "MNQ",
         "MES",
         "SPY",
@@ -47,7 +49,8 @@ class SchwabSettings(PipelineSettings, frozen=True, kw_only=True):
         "VIX",
     )
     schwab_level2_symbols: Annotated[
-        Names, about("Symbols with a book; empty: SCHWAB_SYMBOLS.")
+        Names,
+        about("Shares, funds and options (OCC) whose book is streamed; empty: SCHWAB_SYMBOLS."),
     ] = ()
     schwab_tick_channel: Annotated[
         str, about("Channel that ticks are published on.", form="channel")
@@ -91,7 +94,7 @@ class TastytradeSettings(SchwabSettings, frozen=True, kw_only=True):
         Secret | None, about("Grant of the account; does not expire.")
     ] = None
     tastytrade_symbol_list: Annotated[
-        SomeNames, about("Shares, indexes and futures to stream.")
+        SomeNames, about("Shares, indexes, futures, options, currencies.")
     ] = (
         "MNQ",
         "MES",

@@ -130,7 +130,8 @@ class ChainPoll:
         if not self.rounds:
             come = sum(map(bool, self._weights.values()))
             room = room * come // max(1, len(self._weights))
-        chosen = choose(self._weights, room)
+        chosen = list(self.plan.options)
+        chosen += [each for each in choose(self._weights, room) if each not in chosen]
         if chosen and chosen != self.wishes.options:
             self.wishes.options = chosen
 

@@ -26,7 +26,6 @@ from gex_pipeline.feeds.schwab.stream import (
     UnreadableError,
 )
 from gex_pipeline.feeds.supervise import Backoff, Silence
-from gex_pipeline.market.symbology import calendar_of
 from gex_pipeline.streamer.account import Account
 from gex_pipeline.streamer.bell import Bell
 from gex_pipeline.streamer.intake import Intake
@@ -74,7 +73,7 @@ class Connection:
         self.intake = intake
         self.wishes = wishes
         self.bell = bell
-        self.outage = Outage(bell, frozenset(map(calendar_of, (*plan.equities, *plan.futures))))
+        self.outage = Outage(bell, plan.held)
         self.state = "connecting"
         self.detail = ""
         self.connections = 0

@@ -12,12 +12,24 @@ import numpy as np
 
 from gex_pipeline.errors import SymbolError
 from gex_pipeline.feeds.schwab.answers import ChainPart, occ_symbols
-from gex_pipeline.feeds.schwab.fields import EQUITIES, FUTURES, OPTIONS, Service
+from gex_pipeline.feeds.schwab.fields import (
+    CHART_EQUITY,
+    CHART_FUTURES,
+    EQUITIES,
+    FOREX,
+    FUTURES,
+    FUTURES_OPTIONS,
+    NASDAQ_BOOK,
+    NYSE_BOOK,
+    OPTIONS,
+    OPTIONS_BOOK,
+    Service,
+)
 from gex_pipeline.market.arrays import Floats, Ints
 from gex_pipeline.market.chain import OptionChain
 from gex_pipeline.market.futures import INDEX_OF, root_of, roots_of
 from gex_pipeline.market.sessions import Calendar, settlement_ns
-from gex_pipeline.market.symbology import calendar_of, kind_of, to_canonical, to_schwab
+from gex_pipeline.market.symbology import Kind, calendar_of, kind_of, to_canonical, to_schwab
 from gex_pipeline.options.black_scholes import gamma
 from gex_pipeline.options.time_to_expiry import years_to_expiry
 
@@ -36,12 +48,24 @@ class Plan(msgspec.Struct, frozen=True):
     """Shares, funds and indexes to stream."""
     futures: tuple[str, ...]
     limit: int
-    """Symbols that the stream may hold."""
+    """Symbols that the stream may hold, those of every service counted."""
+    options: tuple[str, ...] = ()
+    """Contracts to stream whatever their gamma."""
+    future_options: tuple[str, ...] = ()
+    forex: tuple[str, ...] = ()
+    books: tuple[str, ...] = ()
+    """Shares and funds whose book is asked of both exchanges: that answers where one is listed."""
+    option_books: tuple[str, ...] = ()
 
     @property
     def fixed(self) -> int:
-        """Symbols that are streamed in any case."""
-        return len(self.equities) + len(self.futures)
+        """Symbols that are streamed in any case; one counts in each service that has it."""
+        return sum(map(len, self.keys(self.options).values()))
+
+    @property
+    def held(self) -> frozenset[Calendar]:
+        """Calendars whose silence means something: single options may well stand still."""
+        return frozenset(map(calendar_of, (*self.equities, *self.futures, *self.forex)))
 
     @property
     def computed(self) -> frozenset[Calendar]:
@@ -57,37 +81,55 @@ class Plan(msgspec.Struct, frozen=True):
 
     def keys(self, options: Sequence[str]) -> dict[Service, list[str]]:
         """Return Schwab's keys by service: what must be had first stands first."""
+        equities, futures = _keys(self.equities), _keys(self.futures)
+        books = _keys(self.books)
         return {
-            EQUITIES: [to_schwab(symbol) for symbol in self.equities],
-            FUTURES: [to_schwab(symbol) for symbol in self.futures],
+            EQUITIES: equities,
+            FUTURES: futures,
+            FOREX: _keys(self.forex),
+            FUTURES_OPTIONS: _keys(self.future_options),
+            CHART_EQUITY: equities,
+            CHART_FUTURES: futures,
+            NYSE_BOOK: books,
+            NASDAQ_BOOK: books,
+            OPTIONS_BOOK: _keys(self.option_books),
             OPTIONS: list(options),
         }
 
 
 def make_plan(
-    chains: Iterable[str], streamed: Iterable[str], limit: int
+    chains: Iterable[str], streamed: Iterable[str], limit: int, level2: Iterable[str] = ()
 ) -> tuple[Plan, tuple[str, ...]]:
     """Return the plan for GEX_SYMBOLS and SCHWAB_SYMBOLS, and everything that is wrong with them.
 
-    What is wrong is left out of the plan.
+    `level2` is SCHWAB_LEVEL2_SYMBOLS; empty, the streamed ones have books. What is wrong is left
+    out of the plan.
     """
     problems: list[str] = []
     underlyings = _named(chains, "GEX_SYMBOLS", problems)
-    others = _named(streamed, "SCHWAB_SYMBOLS", problems)
+    others = _traded(streamed, "SCHWAB_SYMBOLS", problems)
+    deep = _traded(level2, "SCHWAB_LEVEL2_SYMBOLS", problems) or others
     for symbol in [each for each in underlyings if kind_of(each) not in ("share", "index")]:
         underlyings.remove(symbol)
         problems.append(_no_chain(symbol))
-    for symbol in [each for each in others if kind_of(each) == "view"]:
-        others.remove(symbol)
-        problems.append(f"SCHWAB_SYMBOLS has {symbol}, which is not traded. Remove it.")
-    symbols = list(dict.fromkeys((*underlyings, *others, *ALWAYS)))
-    futures = tuple(each for each in symbols if kind_of(each) == "future")
-    equities = tuple(each for each in symbols if kind_of(each) in ("share", "index"))
-    plan = Plan(tuple(underlyings), equities, futures, limit)
+    # the top of a future's book comes with its quote, so a future must be streamed
+    wanted = (*underlyings, *others, *_of(deep, "future"), *ALWAYS)
+    symbols = list(dict.fromkeys(wanted))
+    plan = Plan(
+        chains=tuple(underlyings),
+        equities=_of(symbols, "share", "index"),
+        futures=_of(symbols, "future"),
+        limit=limit,
+        options=_of(symbols, "option"),
+        future_options=_of(symbols, "future_option"),
+        forex=_of(symbols, "forex"),
+        books=_of(deep, "share"),
+        option_books=_of(deep, "option"),
+    )
     if plan.fixed >= limit:
         problems.append(
             f"SCHWAB_SYMBOL_LIMIT is {limit} and leaves no room for options beside {plan.fixed}"
-            " symbols. Raise it or name fewer symbols."
+            " symbols, candles and books counted. Raise it or name fewer symbols."
         )
     return plan, tuple(problems)
 
@@ -158,6 +200,21 @@ def _named(texts: Iterable[str], setting: str, problems: list[str]) -> list[str]
         except SymbolError as error:
             problems.append(f"{setting}: {error}")
     return list(found)
+
+
+def _traded(texts: Iterable[str], setting: str, problems: list[str]) -> list[str]:
+    found = _named(texts, setting, problems)
+    views = _of(found, "view")
+    problems += (f"{setting} has {symbol}, which is not traded. Remove it." for symbol in views)
+    return [symbol for symbol in found if symbol not in views]
+
+
+def _of(symbols: Iterable[str], *kinds: Kind) -> tuple[str, ...]:
+    return tuple(symbol for symbol in symbols if kind_of(symbol) in kinds)
+
+
+def _keys(symbols: Iterable[str]) -> list[str]:
+    return [to_schwab(symbol) for symbol in symbols]
 
 
 def _no_chain(symbol: str) -> str:

@@ -31,7 +31,6 @@ from gex_pipeline.hot.spool import Spool
 from gex_pipeline.hot.tape import floor_of
 from gex_pipeline.lake.parts import read_chain, sync_chain
 from gex_pipeline.lake.paths import LakePaths
-from gex_pipeline.market.symbology import calendar_of
 from gex_pipeline.streamer.account import Access, Account
 from gex_pipeline.streamer.bell import Bell
 from gex_pipeline.streamer.chainpoll import ChainPoll
@@ -61,6 +60,8 @@ class Wiring(msgspec.Struct, frozen=True, kw_only=True):
     mode: str
     root: Path
     prefix: str
+    channels: tuple[str, str]
+    """Names of the channels of ticks and books, behind the prefix."""
     plan: Plan
     base_url: str
     requests_per_minute: int
@@ -100,7 +101,7 @@ async def stream(
         LibraryError: schwab-py works in another way than the known version.
     """
     await check_wire()
-    keys = Keys(prefix=wiring.prefix)
+    keys = Keys(wiring.prefix, *wiring.channels)
     presence = Presence(client, keys)
     await presence.acquire()
     try:
@@ -303,8 +304,7 @@ def _waiting(wiring: Wiring) -> dict[str, object]:
 
 
 def _intake(wiring: Wiring, tapes: Tapes, recorder: Recorder | None) -> Intake:
-    held = frozenset(map(calendar_of, (*wiring.plan.equities, *wiring.plan.futures)))
-    quiet = Quiet(tapes, held, wiring.silence_s)
+    quiet = Quiet(tapes, wiring.plan.held, wiring.silence_s)
     return Intake(tapes, Quarantine(wiring.root / "quarantine"), quiet, recorder)
 
 

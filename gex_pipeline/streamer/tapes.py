@@ -7,7 +7,6 @@ of some seconds uncounted at most, and never an event counted that is not there.
 
 import asyncio
 import datetime
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from gex_pipeline.hot.spool import Spool
 from gex_pipeline.hot.telling import tell_holes
 from gex_pipeline.market.events import Event, Gap, Heartbeat, LedgerCount
 from gex_pipeline.market.sessions import Calendar, session_date
-from gex_pipeline.quality.ledger import TABLE_OF, Ledger
+from gex_pipeline.quality.ledger import Ledger, counted, table_of
 from gex_pipeline.streamer.markettime import MarketTime
 
 CALENDARS: tuple[Calendar, ...] = ("equity", "index", "cme")
@@ -122,16 +121,15 @@ class Tape:
                 self.spool.append([event], self._day)
             except CodecError:
                 self.refused += 1
-                if table := TABLE_OF.get(type(event)):
+                if table := table_of(event):
                     self.ledger.add("rejected", table, event.ts_recv_ns, reason="codec")
             else:
                 self._written([event])
 
     def _written(self, events: list[Event]) -> None:
         """Count what is spooled; all of it is of one minute."""
-        for kind, count in Counter(map(type, events)).items():
-            if table := TABLE_OF.get(kind):
-                self.ledger.add("written", table, events[0].ts_recv_ns, count)
+        for table, count in counted(events).items():
+            self.ledger.add("written", table, events[0].ts_recv_ns, count)
 
 
 class Tapes:

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gex_pipeline.cli.stream import stream, wiring
+from gex_pipeline.hot.keys import Keys
 from gex_pipeline.settings import load, origin_of
 from gex_pipeline.streamer.plan import make_plan
 
@@ -45,8 +46,31 @@ def test_the_plan_of_an_empty_environment_is_the_simulator(dry: Path) -> None:
     assert (plan["source"], plan["mode"], plan["problems"]) == ("simulator", "simulated", [])
     assert plan["root"] == str(dry / "data" / "sim")
     assert plan["tokens"] == str(dry / "data" / "sim" / "tokens")
-    assert plan["option_room"] == plan["symbol_limit"] - len(plan["equities"] + plan["futures"])
+    assert plan["option_room"] == plan["symbol_limit"] - plan["fixed"]
+    assert plan["fixed"] == sum(map(len, plan["services"].values()))
+    assert plan["services"]["NYSE_BOOK"] == ["SPY", "QQQ"]
     assert not list(dry.iterdir())
+
+
+def test_the_plan_says_what_counts_against_the_limit(dry: Path) -> None:
+    """Each service with its symbols, candles and books too."""
+    result = run("--dry-run", SCHWAB_SYMBOLS="SPY,MNQ,EUR/USD", SCHWAB_SYMBOL_LIMIT="100")
+
+    assert result.exit_code == 0
+    for part in ("CHART_FUTURES", "NASDAQ_BOOK", "LEVELONE_FOREX", "EUR/USD"):
+        assert part in result.output
+    assert "candles and books counted" in result.output
+
+
+def test_the_channels_are_those_that_are_set() -> None:
+    """SCHWAB_TICK_CHANNEL and SCHWAB_LEVEL2_CHANNEL; the namespace stays before them."""
+    settings = load({"SCHWAB_TICK_CHANNEL": "my:ticks"})
+
+    wired = wiring(settings, origin_of(settings), make_plan(("SPX",), (), 10)[0])
+
+    keys = Keys(wired.prefix, *wired.channels)
+    assert keys.ticks_channel == "sim:my:ticks"
+    assert keys.level2_channel == "sim:market_data:level2"
 
 
 def test_every_problem_is_told_and_no_secret(dry: Path) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from gex_pipeline.errors import SymbolError
 from gex_pipeline.market.contracts import format_occ
 from gex_pipeline.market.symbology import (
+    CURRENCIES,
     FUTURES,
     INDEXES,
     VIEWS,
@@ -50,6 +51,12 @@ SPELLINGS = {
     "SPY   261120P00650500": [".SPY261120P650.5", "SPY261120P00650500", ".SPY261120P650.50"],
     "BABA2 251219C00100000": [".BABA2251219C100", "BABA2251219C00100000"],
     "F     251219C00000500": [".F251219C0.5", "F251219C00000500"],
+    "./OGG26C4240": ["./OGG26C4240", ".@OGG26C4240", "./oGG26C4240", "./OGG26C4240:XCEC"],
+    "./OZCZ23C565": ["./OZCZ23C565"],
+    "./ESZ25C6000": ["./ESZ25C6000", "./ESZ25C6000:XCME"],
+    "./6EZ25P1.155": ["./6EZ25P1.155", ".@6EZ25P1.155"],
+    "EUR/USD": ["EUR/USD", "eur/usd", "EURUSD", "EUR@USD"],
+    "USD/JPY": ["USDJPY", "USD/JPY"],
 }
 
 
@@ -80,6 +87,9 @@ def test_every_spelling_is_understood(text: str, symbol: str) -> None:
         (to_cboe, {"SPX": "_SPX", "SPY": "SPY", OPTION: "SPXW251208C06880000"}),
         (to_gexbot, {"SPX": "SPX", "SPY": "SPY", "NQ_NDX": "NQ_NDX"}),
         (to_sierra, {"/MNQM26": "MNQM26_FUT_CME"}),
+        (to_schwab, {"./OGG26C4240": "./OGG26C4240", "EUR/USD": "EUR/USD"}),
+        (to_dxfeed, {"EUR/USD": "EUR/USD"}),
+        (to_url, {"./OGG26C4240": ".@OGG26C4240", "EUR/USD": "EUR@USD"}),
         (to_url, {"/NQ": "@NQ", "/NQZ26": "@NQZ26", "SPX": "SPX", OPTION: "SPXW251208C06880000"}),
     ],
 )
@@ -97,6 +107,12 @@ def test_each_source_gets_its_own_spelling(spell: Spell, expected: dict[str, str
         (to_cboe, "/NQ"),
         (to_gexbot, "/NQ"),
         (to_gexbot, OPTION),
+        (to_gexbot, "EUR/USD"),
+        (to_gexbot, "./OGG26C4240"),
+        (to_cboe, "EUR/USD"),
+        (to_cboe, "./OGG26C4240"),
+        (to_dxfeed, "./OGG26C4240"),  # read where the vendor tells it
+        (to_sierra, "./OGG26C4240"),
         (to_sierra, "SPX"),
         (to_sierra, "/MNQ"),  # which month?
     ],
@@ -138,8 +154,16 @@ def test_only_canonical_symbols_go_out(spell: Spell) -> None:
         "/ESZ6",
         "/ES26",
         "/XYZ",
-        "./ESZ25C6000",
-        "./OGG26C4240",
+        "./ESZ5C6000",
+        "./ESZ25X6000",
+        "./ESZ25C",
+        "./../ESZ25C6000",
+        "/OGG26C4240",
+        "./TOOLONGZ25C1",
+        "EUR/XXX",
+        "EUR/EUR",
+        "EUR/USD/JPY",
+        "EUR.USD",
         "$SPY",
         "^FOO",
         "_SPY",
@@ -169,9 +193,12 @@ def test_what_passes_is_harmless(text: str) -> None:
         symbol = to_canonical(text)
     except SymbolError:
         return
-    assert re.fullmatch(r"/?[A-Z0-9]+([._ ] *[A-Z0-9]+)?", symbol)
+    assert re.fullmatch(r"(\.?/)?[A-Z0-9]+([._ /] *[A-Z0-9]+)?", symbol)
     assert to_canonical(symbol) == symbol
-    assert re.fullmatch(r"@?[A-Z0-9]+([._][A-Z0-9]+)?", to_url(symbol))
+    assert re.fullmatch(r"(\.?@)?[A-Z0-9]+([._@][A-Z0-9]+)?", to_url(symbol))
+
+
+_ON_FUTURE = r"\./[A-Z0-9]{1,4}[FGHJKMNQUVXZ][0-9]{2}[CP][0-9]{1,5}(\.[0-9])?"
 
 
 @st.composite
@@ -179,6 +206,7 @@ def symbols(draw: st.DrawFn) -> str:
     """Any canonical symbol."""
     root = draw(st.sampled_from(sorted(FUTURES)))
     month = draw(st.from_regex(r"([FGHJKMNQUVXZ][0-9]{2})?", fullmatch=True))
+    pair = draw(st.permutations(sorted(CURRENCIES)))[:2]
     share = draw(st.from_regex(r"[A-Z]{3,5}(\.[A-Z])?", fullmatch=True))
     return draw(
         st.sampled_from(
@@ -187,6 +215,8 @@ def symbols(draw: st.DrawFn) -> str:
                 f"/{root}{month}",
                 to_canonical(share),
                 format_occ(draw(contracts())),
+                draw(st.from_regex(_ON_FUTURE, fullmatch=True)),
+                "/".join(pair),
             ]
         )
     )
@@ -219,6 +249,8 @@ def test_a_canonical_symbol_stays(symbol: str) -> None:
         ("/NQ", "future", "cme"),
         ("/NQZ26", "future", "cme"),
         ("NQ_NDX", "view", "index"),
+        ("./OGG26C4240", "future_option", "cme"),
+        ("EUR/USD", "forex", "cme"),
         (OPTION, "option", "index"),
         ("XSP   251208C00688000", "option", "index"),
         ("SPY   251208C00688000", "option", "equity"),

@@ -4,8 +4,17 @@ from collections import Counter
 
 import pytest
 
+from gex_pipeline.market.events import LEVEL_ONE, SOURCE_SEQUENCE, BookUpdate, Gap, Quote
 from gex_pipeline.quality.closing import TapeDay, breaks_of, covered_minutes
-from gex_pipeline.quality.ledger import MINUTE_NS, Entry, Ledger, Line, lines_of
+from gex_pipeline.quality.ledger import (
+    MINUTE_NS,
+    Entry,
+    Ledger,
+    Line,
+    counted,
+    lines_of,
+    table_of,
+)
 from gex_pipeline.quality.spans import holes, length, merged, without
 from gex_pipeline.quality.tails import Mark, Tails
 
@@ -157,3 +166,19 @@ def test_spans() -> None:
     assert without((4, 4), []) == []
     assert length([(0, 4), (2, 6)]) == 6
     assert holes([(3, 5), (7, 7)], 1, 9) == [(1, 2), (6, 6), (8, 9)]
+
+
+def test_a_book_made_of_a_quote_is_no_update() -> None:
+    """The quote is counted; the book of a feed that has books is one."""
+    top, book = (
+        BookUpdate(
+            "/NQ", 1, 1, bid_prices=(1.0,), bid_sizes=(1.0,), ask_prices=(), ask_sizes=(), venue=at
+        )
+        for at in (LEVEL_ONE, "CME")
+    )
+    quote = Quote("/NQ", 1, 1, bid=1.0, bid_size=1.0)
+    gap = Gap("SPY", 1, 1, ts_from_ns=0, ts_to_ns=1, cause=SOURCE_SEQUENCE)
+
+    assert (table_of(top), table_of(book), table_of(gap)) == (None, "depth", None)
+    assert counted([quote, top, quote, top, gap]) == {"quotes": 2}
+    assert counted([top, book, book]) == {"depth": 2}

@@ -11,17 +11,19 @@ from typing import Literal, NamedTuple, get_args
 import msgspec
 from msgspec import UNSET
 
-from gex_pipeline.feeds.schwab.fields import ITEMS, OPTIONS, Item, Service
-from gex_pipeline.feeds.schwab.subject import (
-    EVENTS,
-    NS_PER_MS,
-    QUOTED,
-    TRADED,
-    Subject,
-    merge,
-    subject_of,
+from gex_pipeline.feeds.schwab.fields import (
+    ITEMS,
+    ONE_TABLE,
+    BookItem,
+    EquityCandleItem,
+    FutureCandleItem,
+    Item,
+    Service,
 )
+from gex_pipeline.feeds.schwab.numbers import newest_ns
+from gex_pipeline.feeds.schwab.subject import EVENTS, QUOTED, TRADED, Subject, merge, subject_of
 from gex_pipeline.feeds.schwab.updates import NOWHERE, Place, calendar_of_key
+from gex_pipeline.feeds.schwab.whole import book_events, candle_events
 from gex_pipeline.market.events import Event, Quote, Trade
 from gex_pipeline.market.sessions import Calendar
 
@@ -29,9 +31,21 @@ _SERVICES = frozenset(get_args(Service))
 
 _TABLE_OF: dict[type[Event], str] = {Quote: "quotes", Trade: "trades"}
 
-Reason = Literal["json", "service", "item", "symbol", "empty", "index_quote", "no_price"]
+Reason = Literal[
+    "json",
+    "service",
+    "item",
+    "symbol",
+    "empty",
+    "index_quote",
+    "no_price",
+    "incomplete",
+    "level",
+]
 """json: unreadable. service, symbol: not one that we know. item: a field is of a wrong kind. empty:
-no field of ours. index_quote: an index has no quote. no_price: a sale whose price never came."""
+no field of ours. index_quote: an index has no quote. no_price: a sale whose price never came.
+incomplete: a candle without a price or its time, a book without a side. level: of a book, a price
+or size that is no number."""
 
 
 class Block(msgspec.Struct):
@@ -82,7 +96,7 @@ class Decoder:
             self._reject("service", block.content)
             return
         service: Service = block.service  # type: ignore[assignment] # it is one of them
-        sent_ns = block.timestamp * NS_PER_MS
+        sent_ns = newest_ns(block.timestamp) or ts_recv_ns
         for item in self._decoded(service, block.content):
             self.tally.received += 1
             subject = self._subject(service, item.key)
@@ -91,16 +105,42 @@ class Decoder:
                     "symbol", item, _places(service, calendar_of_key(item.key), _given(item))
                 )
                 continue
-            changed = merge(subject.state, item)
-            events = EVENTS[service](subject, changed, sent_ns, ts_recv_ns)
-            if service != OPTIONS or not events:
-                self._tell_missing(service, subject, item, changed, events)
+            events = self._events(service, subject, item, (sent_ns, ts_recv_ns))
             if not events:
-                self.tally.rejected["empty"] += 1
                 continue
             self.tally.taken += 1
             for event in events:
                 yield subject.calendar, event
+
+    def _events(
+        self, service: Service, subject: Subject, item: Item, stamps: tuple[int, int]
+    ) -> tuple[Event, ...]:
+        """Return what an item becomes; what became nothing is refused. Stamps: sent, received."""
+        read = EVENTS.get(service)
+        if read is None:
+            return self._whole(service, subject, item, stamps)
+        changed = merge(subject.state, item)
+        events = read(subject, changed, *stamps)
+        if service not in ONE_TABLE or not events:
+            self._tell_missing(service, subject, item, changed, events)
+        if not events:
+            self.tally.rejected["empty"] += 1
+        return events
+
+    def _whole(
+        self, service: Service, subject: Subject, item: Item, stamps: tuple[int, int]
+    ) -> tuple[Event, ...]:
+        """Return a candle or a book, or nothing where it is refused."""
+        if isinstance(item, BookItem):
+            found = book_events(subject, service, item, *stamps)
+        elif isinstance(item, EquityCandleItem | FutureCandleItem):
+            found = candle_events(subject, item, stamps[1])
+        else:
+            raise TypeError(service)
+        if isinstance(found, str):
+            self._refuse(found, item, _places(service, subject.calendar, frozenset()))
+            return ()
+        return found
 
     def drain(self) -> list[Refusal]:
         """Return what was refused since the last time."""
@@ -175,8 +215,8 @@ class Decoder:
 
 def _places(service: Service, calendar: Calendar, given: frozenset[str]) -> list[Place]:
     """Return a place for each update of an item with these fields."""
-    if service == OPTIONS:
-        return [Place(calendar, "option_quotes")]
+    if table := ONE_TABLE.get(service):
+        return [Place(calendar, table)]
     sold = not given.isdisjoint(TRADED)
     quoted = not given.isdisjoint(QUOTED) or ("quote_ms" in given and not sold)
     tables = ["quotes"] * quoted + ["trades"] * sold

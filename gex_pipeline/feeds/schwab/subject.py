@@ -2,22 +2,20 @@
 
 from typing import Any
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from gex_pipeline.errors import ContractError, SymbolError
-from gex_pipeline.feeds.schwab.fields import OPTIONS, Given, Item, Service
+from gex_pipeline.feeds.schwab.fields import KINDS, OPTIONS, Item, Service
+from gex_pipeline.feeds.schwab.numbers import count_of, newest_ns, number_of, size_of
 from gex_pipeline.market.contracts import parse_occ
-from gex_pipeline.market.events import Event, OptionQuote, Quote, Trade
+from gex_pipeline.market.events import LEVEL_ONE, BookUpdate, Event, OptionQuote, Quote, Trade
 from gex_pipeline.market.roots import option_root
 from gex_pipeline.market.sessions import Calendar
 from gex_pipeline.market.symbology import INDEXES, calendar_of, kind_of, to_canonical
 
-NS_PER_MS = 1_000_000
 QUOTED = ("bid", "ask", "bid_size", "ask_size")
 TRADED = ("last", "last_size", "volume", "trade_ms")
-TEXTS = ("settlement", "contract")
-_ABSENT = -999.0
-_BIGGEST = 1e15
+TEXTS = ("settlement", "contract", "underlying")
 _PERCENT = 100.0
 
 
@@ -40,8 +38,7 @@ def subject_of(service: Service, key: str) -> Subject | None:
     """Return a new subject, None if the key is none of the service."""
     try:
         symbol = to_canonical(key)
-        fits = (kind_of(symbol) == "option") == (service == OPTIONS)
-        return Subject(symbol, service) if fits else None
+        return Subject(symbol, service) if kind_of(symbol) in KINDS[service] else None
     except (SymbolError, ContractError):
         return None
 
@@ -55,33 +52,9 @@ def merge(state: dict[str, Any], item: Item) -> frozenset[str]:
     for name in item.__struct_fields__:
         value = getattr(item, name)
         if value is not UNSET and name != "key":
-            state[name] = value if name in TEXTS else _number(value)
+            state[name] = value if name in TEXTS else number_of(value)
             changed.append(name)
     return frozenset(changed)
-
-
-def _number(value: Given) -> float | None:
-    """Return a number, or None for what is none: null, "NaN", -999, what no field can hold."""
-    if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            return None
-    if value is None or isinstance(value, UnsetType) or value == _ABSENT:
-        return None
-    return value if abs(value) < _BIGGEST else None  # NaN compares as False
-
-
-def _count(value: float | None) -> int | None:
-    return None if value is None or value < 0 else int(value)
-
-
-def _size(value: float | None) -> float | None:
-    return None if value is None or value < 0 else value
-
-
-def _ns(*milliseconds: float | None) -> int:
-    return max((int(each) for each in milliseconds if each and each > 0), default=0) * NS_PER_MS
 
 
 # --- states into events ---------------------------------------------------------------------------
@@ -101,16 +74,50 @@ def _level_one(
     return events
 
 
+def _future(
+    subject: Subject, changed: frozenset[str], sent_ns: int, ts_recv_ns: int
+) -> tuple[Event, ...]:
+    """Return the same, and the top of the book that Schwab has not, if it changed."""
+    events = _level_one(subject, changed, sent_ns, ts_recv_ns)
+    top = () if changed.isdisjoint(QUOTED) else _top_of_book(subject, sent_ns, ts_recv_ns)
+    return events + top
+
+
+def _top_of_book(subject: Subject, sent_ns: int, ts_recv_ns: int) -> tuple[Event, ...]:
+    """Return the best bid and ask as a book; a side without a price or a size has no level."""
+    get = subject.state.get
+    bid = _level(get("bid"), size_of(get("bid_size")))
+    ask = _level(get("ask"), size_of(get("ask_size")))
+    if not bid and not ask:
+        return ()
+    return (
+        BookUpdate(
+            symbol=subject.symbol,
+            ts_event_ns=newest_ns(get("quote_ms")) or sent_ns,
+            ts_recv_ns=ts_recv_ns,
+            bid_prices=bid[:1],
+            bid_sizes=bid[1:],
+            ask_prices=ask[:1],
+            ask_sizes=ask[1:],
+            venue=LEVEL_ONE,
+        ),
+    )
+
+
+def _level(price: float | None, size: float | None) -> tuple[float, ...]:
+    return () if price is None or size is None else (price, size)
+
+
 def _quote(subject: Subject, sent_ns: int, ts_recv_ns: int) -> Quote:
     get = subject.state.get
     return Quote(
         symbol=subject.symbol,
-        ts_event_ns=_ns(get("quote_ms")) or sent_ns,
+        ts_event_ns=newest_ns(get("quote_ms")) or sent_ns,
         ts_recv_ns=ts_recv_ns,
         bid=get("bid"),
         ask=get("ask"),
-        bid_size=_size(get("bid_size")),
-        ask_size=_size(get("ask_size")),
+        bid_size=size_of(get("bid_size")),
+        ask_size=size_of(get("ask_size")),
         contract=_contract(get("contract")),
     )
 
@@ -127,11 +134,11 @@ def _trade(subject: Subject, price: float, sent_ns: int, ts_recv_ns: int) -> Tra
     get = subject.state.get
     return Trade(
         symbol=subject.symbol,
-        ts_event_ns=_ns(get("trade_ms")) or sent_ns,
+        ts_event_ns=newest_ns(get("trade_ms")) or sent_ns,
         ts_recv_ns=ts_recv_ns,
         price=price,
-        size=None if subject.is_index else _size(get("last_size")),
-        volume=None if subject.is_index else _count(get("volume")),
+        size=None if subject.is_index else size_of(get("last_size")),
+        volume=None if subject.is_index else count_of(get("volume")),
     )
 
 
@@ -146,15 +153,15 @@ def _option(
     return (
         OptionQuote(
             symbol=subject.symbol,
-            ts_event_ns=_ns(get("quote_ms"), get("trade_ms")) or sent_ns,
+            ts_event_ns=newest_ns(get("quote_ms"), get("trade_ms")) or sent_ns,
             ts_recv_ns=ts_recv_ns,
             underlying=subject.underlying,
             bid=get("bid"),
             ask=get("ask"),
-            bid_size=_size(get("bid_size")),
-            ask_size=_size(get("ask_size")),
+            bid_size=size_of(get("bid_size")),
+            ask_size=size_of(get("ask_size")),
             last=get("last"),
-            last_size=_size(get("last_size")),
+            last_size=size_of(get("last_size")),
             mark=get("mark"),
             iv=None if iv_percent is None else iv_percent / _PERCENT,
             delta=get("delta"),
@@ -162,16 +169,53 @@ def _option(
             theta=get("theta"),
             vega=get("vega"),
             rho=get("rho"),
-            open_interest=_count(get("open_interest")),
-            volume=_count(get("volume")),
+            open_interest=count_of(get("open_interest")),
+            volume=count_of(get("volume")),
             underlying_price=get("underlying_price"),
             settlement=settlement if settlement in ("A", "P") else None,
         ),
     )
 
 
+def _future_option(
+    subject: Subject, changed: frozenset[str], sent_ns: int, ts_recv_ns: int
+) -> tuple[Event, ...]:
+    """Return the option's whole picture: Schwab gives neither greeks nor a volatility."""
+    if not changed:
+        return ()
+    get = subject.state.get
+    return (
+        OptionQuote(
+            symbol=subject.symbol,
+            ts_event_ns=newest_ns(get("quote_ms"), get("trade_ms")) or sent_ns,
+            ts_recv_ns=ts_recv_ns,
+            underlying=_future_named(get("underlying")),
+            bid=get("bid"),
+            ask=get("ask"),
+            bid_size=size_of(get("bid_size")),
+            ask_size=size_of(get("ask_size")),
+            last=get("last"),
+            last_size=size_of(get("last_size")),
+            mark=get("mark"),
+            open_interest=count_of(get("open_interest")),
+            volume=count_of(get("volume")),
+        ),
+    )
+
+
+def _future_named(text: str | None) -> str:
+    """Return the future that Schwab names, "" if it names none: nothing else tells of it.
+
+    A name without its slash is a future all the same; bare, GC would be read as a share.
+    """
+    return _contract(f"/{text.strip().lstrip('/')}") or "" if text else ""
+
+
 EVENTS = {
     "LEVELONE_EQUITIES": _level_one,
-    "LEVELONE_FUTURES": _level_one,
+    "LEVELONE_FUTURES": _future,
     "LEVELONE_OPTIONS": _option,
+    "LEVELONE_FUTURES_OPTIONS": _future_option,
+    "LEVELONE_FOREX": _level_one,
 }
+"""Of the services whose items are changes."""

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType, field
 
 from gex_pipeline.errors import ContractError, SymbolError
-from gex_pipeline.feeds.schwab.fields import EQUITIES, FUTURES, OPTIONS
+from gex_pipeline.feeds.schwab.fields import EQUITIES, FOREX, FUTURES, ONE_TABLE
 from gex_pipeline.market.sessions import Calendar
 from gex_pipeline.market.symbology import calendar_of, to_canonical
 
@@ -30,10 +30,12 @@ class Place(NamedTuple):
 
 NOWHERE = Place(UNTOLD_CALENDAR, UNTOLD)
 
+_TABLES = frozenset({"quotes", "trades", *ONE_TABLE.values()})
+
 _Field = Raw | UnsetType
 
 
-class _OptionItem(msgspec.Struct):
+class _KeyedItem(msgspec.Struct):
     key: str
 
 
@@ -63,10 +65,25 @@ class _FutureItem(msgspec.Struct):
     trade_ms: _Field = field(default=UNSET, name="11")
 
 
+class _ForexItem(msgspec.Struct):
+    key: str
+    bid: _Field = field(default=UNSET, name="1")
+    ask: _Field = field(default=UNSET, name="2")
+    bid_size: _Field = field(default=UNSET, name="4")
+    ask_size: _Field = field(default=UNSET, name="5")
+    quote_ms: _Field = field(default=UNSET, name="8")
+    last: _Field = field(default=UNSET, name="3")
+    volume: _Field = field(default=UNSET, name="6")
+    last_size: _Field = field(default=UNSET, name="7")
+    trade_ms: _Field = field(default=UNSET, name="9")
+
+
+_LevelOneItem = _EquityItem | _FutureItem | _ForexItem
 _ITEMS: dict[str, type[msgspec.Struct]] = {
     EQUITIES: _EquityItem,
     FUTURES: _FutureItem,
-    OPTIONS: _OptionItem,
+    FOREX: _ForexItem,
+    **dict.fromkeys(ONE_TABLE, _KeyedItem),
 }
 
 
@@ -79,19 +96,12 @@ _chains = msgspec.json.Decoder(_Chain)
 _raws = msgspec.json.Decoder(list[Raw])
 
 
-class _Places(NamedTuple):
-    """Where the updates of one key go."""
-
-    quotes: Place
-    trades: Place
-    options: Place
-
-
 class SocketCount:
     """Counts frames; it remembers only which tape a key belongs to."""
 
     def __init__(self) -> None:
-        self._places: dict[str, _Places] = {}
+        self._places: dict[str, dict[str, Place]] = {name: {} for name in _TABLES}
+        """By table and key."""
         self._lists = {name: msgspec.json.Decoder(list[kind]) for name, kind in _ITEMS.items()}  # type: ignore[valid-type] # a value
         self._ones = {name: msgspec.json.Decoder(kind) for name, kind in _ITEMS.items()}
 
@@ -121,25 +131,24 @@ class SocketCount:
         return found
 
     def _counted(self, service: str, items: Sequence[Any]) -> Mapping[Place, int]:
-        if service == OPTIONS:
-            return Counter([self._of(item.key).options for item in items])
+        if table := ONE_TABLE.get(service):
+            return Counter([self._of(table, item.key) for item in items])
         found: Counter[Place] = Counter()
         for item in items:
-            places, quoted, sold = self._of(item.key), _is_quote(item), _is_sale(item)
+            quoted, sold = _is_quote(item), _is_sale(item)
             if quoted:
-                found[places.quotes] += 1
+                found[self._of("quotes", item.key)] += 1
             if sold:
-                found[places.trades] += 1
+                found[self._of("trades", item.key)] += 1
             if not quoted and not sold:
                 found[NOWHERE] += 1
         return found
 
-    def _of(self, key: str) -> _Places:
-        known = self._places.get(key)
+    def _of(self, table: str, key: str) -> Place:
+        places = self._places[table]
+        known = places.get(key)
         if known is None:
-            calendar = calendar_of_key(key)
-            tables = ("quotes", "trades", "option_quotes")
-            known = self._places[key] = _Places(*(Place(calendar, table) for table in tables))
+            known = places[key] = Place(calendar_of_key(key), table)
         return known
 
 
@@ -165,11 +174,11 @@ def count_chain(data: bytes) -> int | None:
     )
 
 
-def _is_sale(item: _EquityItem | _FutureItem) -> bool:
+def _is_sale(item: _LevelOneItem) -> bool:
     return not (item.last is item.volume is item.last_size is item.trade_ms is UNSET)
 
 
-def _is_quote(item: _EquityItem | _FutureItem) -> bool:
+def _is_quote(item: _LevelOneItem) -> bool:
     """Whether a side of the quote is there, or the quote's time and nothing of a sale."""
     if not (item.bid is item.ask is item.bid_size is item.ask_size is UNSET):
         return True

@@ -1,0 +1,43 @@
+"""Schwab's numbers into ours: what is none becomes None, and never a number."""
+
+from msgspec import UnsetType
+
+from gex_pipeline.feeds.schwab.fields import Given
+
+NS_PER_MS = 1_000_000
+_ABSENT = -999.0
+_BIGGEST = 1e15
+_LAST_MS = (2**63 - 1) // NS_PER_MS
+
+
+def number_of(value: Given) -> float | None:
+    """Return a number, or None for what is none: null, "NaN", -999, what no field can hold."""
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if value is None or isinstance(value, UnsetType) or value == _ABSENT:
+        return None
+    return value if abs(value) < _BIGGEST else None  # NaN compares as False
+
+
+def count_of(value: float | None) -> int | None:
+    """Return a whole number of 0 or more, else None."""
+    return None if value is None or value < 0 else int(value)
+
+
+def size_of(value: float | None) -> float | None:
+    """Return a size of 0 or more, else None."""
+    return None if value is None or value < 0 else value
+
+
+def newest_ns(*milliseconds: float | None) -> int:
+    """Return the latest of these times in nanoseconds, 0 where none is one."""
+    times = (int(each) for each in milliseconds if each and 0 < each <= _LAST_MS)
+    return max(times, default=0) * NS_PER_MS
+
+
+def time_of(value: Given) -> int:
+    """Return a time in nanoseconds, 0 where it is none."""
+    return newest_ns(number_of(value))
