@@ -124,14 +124,17 @@ class ChainPoll:
         log.warning("chain of %s", self.detail)
 
     def _wish(self) -> None:
-        """Choose the contracts to stream anew; room is kept for chains that have not come yet."""
+        """Choose the contracts to stream anew; room is kept for chains that have not come yet.
+
+        Some more than there is room for: the stream takes as many as other services leave.
+        """
         limit = min(self.plan.limit, self.wishes.learned_limit or self.plan.limit)
-        room = max(0, limit - self.plan.fixed)
+        room = max(0, limit - self.plan.least)
         if not self.rounds:
             come = sum(map(bool, self._weights.values()))
             room = room * come // max(1, len(self._weights))
-        chosen = list(self.plan.options)
-        chosen += [each for each in choose(self._weights, room) if each not in chosen]
+        own = self.plan.options
+        chosen = [*own, *(each for each in choose(self._weights, room) if each not in own)]
         if chosen and chosen != self.wishes.options:
             self.wishes.options = chosen
 

@@ -63,6 +63,12 @@ class Plan(msgspec.Struct, frozen=True):
         return sum(map(len, self.keys(self.options).values()))
 
     @property
+    def least(self) -> int:
+        """Those of level one: candles and books may be refused, and leave their room then."""
+        own = (self.equities, self.futures, self.forex, self.future_options, self.options)
+        return sum(map(len, own))
+
+    @property
     def held(self) -> frozenset[Calendar]:
         """Calendars whose silence means something: single options may well stand still."""
         return frozenset(map(calendar_of, (*self.equities, *self.futures, *self.forex)))

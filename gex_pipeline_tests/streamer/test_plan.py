@@ -99,7 +99,7 @@ def test_currencies_options_on_futures_and_single_options_where_they_are_named()
     assert problems == ()
     assert (keys[FOREX], keys[FUTURES_OPTIONS]) == (["EUR/USD"], ["./OGG26C4240"])
     assert keys[OPTIONS] == keys[OPTIONS_BOOK] == [CONTRACT]
-    assert (plan.fixed, plan.option_room) == (12, 8)
+    assert (plan.least, plan.fixed, plan.option_room) == (7, 12, 8)
     assert plan.held == {"index", "cme"}
 
 
