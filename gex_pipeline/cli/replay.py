@@ -106,7 +106,8 @@ def _run(
     plan: Plan, store: Redis, settings: Settings, stop: threading.Event, *, capture: bool
 ) -> None:
     origin = origin_of(settings)
-    keys = session_keys(plan.session)
+    channels = settings.schwab_tick_channel, settings.schwab_level2_channel
+    keys = session_keys(plan.session, *channels)
     wanted = EnginePlan(
         symbols=plan.symbols,
         source=plan.source,

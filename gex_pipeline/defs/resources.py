@@ -120,7 +120,10 @@ class Pipeline:
         row = RowOrigin(source=origin.source, mode=_LAKE_MODES[origin.mode], tape="")
         places = Places(LakePaths(root), root / "spool", root / "capture")
         plan, _ = make_plan(
-            settings.gex_symbols, settings.schwab_symbols, settings.schwab_symbol_limit
+            settings.gex_symbols,
+            settings.schwab_symbols,
+            settings.schwab_symbol_limit,
+            settings.schwab_level2_symbols,
         )
         symbols = (*plan.equities, *plan.futures)
         judged = judge_days(places.paths, row, symbols=symbols, capture=places.capture)

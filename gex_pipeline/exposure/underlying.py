@@ -12,7 +12,15 @@ from gex_pipeline.exposure.live import Image, Spot, asof_ns, spot_ns
 from gex_pipeline.exposure.quotes import QuoteBatch
 from gex_pipeline.exposure.windows import Window, answered
 from gex_pipeline.market import sessions
-from gex_pipeline.market.events import ChainHeader, Event, Gap, OptionQuote, Quote, Trade
+from gex_pipeline.market.events import (
+    SOURCE_SEQUENCE,
+    ChainHeader,
+    Event,
+    Gap,
+    OptionQuote,
+    Quote,
+    Trade,
+)
 
 Position = tuple[int, int]
 """(epoch, seq) of the last event that is in."""
@@ -74,9 +82,10 @@ class Underlying:
     def take_gap(self, gap: Gap) -> None:
         """Take in that something was not seen; ours, or the whole tape's.
 
-        Of a gap in the tape's numbers whoever reads the tape knows better: it may be there.
+        Of a gap in the tape's numbers whoever reads the tape knows better: it may be there. The
+        source's own numbers are those of candles, of which no figure is made.
         """
-        if gap.filled_by is None and gap.first_seq is None:
+        if gap.filled_by is None and gap.first_seq is None and gap.cause != SOURCE_SEQUENCE:
             self.lose(Lost(gap.ts_from_ns, gap.ts_to_ns, gap.cause))
 
     def lose(self, gap: Lost) -> None:

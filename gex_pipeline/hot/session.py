@@ -73,9 +73,9 @@ class SessionInfo(msgspec.Struct, frozen=True, kw_only=True):
 _decoder: Final = msgspec.json.Decoder(SessionInfo)
 
 
-def session_keys(session: str) -> Keys:
-    """Return the names of a replay's namespace."""
-    return Keys(f"{PREFIX}{session}:")
+def session_keys(session: str, *channels: str) -> Keys:
+    """Return the names of a replay's namespace; `channels` are those of ticks and books, if set."""
+    return Keys(f"{PREFIX}{session}:", *channels)
 
 
 def write_session(store: redis.Redis, keys: Keys, info: SessionInfo) -> None:

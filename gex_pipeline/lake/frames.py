@@ -227,7 +227,7 @@ def _of_symbols(table: str, symbols: Iterable[str] | None) -> list[pl.Expr]:
     names = [to_canonical(symbol) for symbol in symbols]
     if table != "option_quotes":
         return [pl.col("symbol").is_in(names)]
-    options = [name for name in names if kind_of(name) == "option"]
+    options = [name for name in names if kind_of(name) in ("option", "future_option")]
     others = [name for name in names if name not in options]
     wanted = pl.col("underlying").is_in(others)
     return [wanted | pl.col("symbol").is_in(options) if options else wanted]

@@ -9,7 +9,7 @@ from gex_pipeline.exposure.gaps import KEPT, Lost, lost_s, opened, still_open
 from gex_pipeline.exposure.lane import Lane
 from gex_pipeline.exposure.moment import LiveSnapshot, figures, gex_second
 from gex_pipeline.hot.chains import decode_image, encode_image
-from gex_pipeline.market.events import ChainHeader, Event, Gap
+from gex_pipeline.market.events import SOURCE_SEQUENCE, ChainHeader, Event, Gap
 from gex_pipeline_tests.engine.builders import (
     S,
     beat,
@@ -104,6 +104,14 @@ def test_what_was_made_up_for_is_no_gap(filled: Gap) -> None:
     """A filled gap, and numbers that somebody else lacks: the tape itself shows its holes."""
     lane = lane_of("SPX")
     feed(lane, [*told(CHAIN), filled])
+    assert heard(lane, 2).gap_s == 0
+
+
+def test_candles_that_did_not_come_are_no_gap_under_figures() -> None:
+    """The source's numbers of its candles jumped: of quotes and sales nothing is missing."""
+    lane = lane_of("SPX")
+    jump = msgspec.structs.replace(gap(0, 1, cause=SOURCE_SEQUENCE), symbol="SPX")
+    feed(lane, [*told(CHAIN), jump])
     assert heard(lane, 2).gap_s == 0
 
 

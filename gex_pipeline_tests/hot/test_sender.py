@@ -21,9 +21,9 @@ from gex_pipeline.hot.sender import Sender
 from gex_pipeline.hot.spool import Spool
 from gex_pipeline.hot.tape import FIELD, floor_of
 from gex_pipeline.hot.tapewriter import Run, TapeWriter
-from gex_pipeline.hot.ticks import decode_level2, decode_tick
+from gex_pipeline.hot.ticks import Level2Event, decode_level2, decode_tick
 from gex_pipeline.market.codec import decode_json
-from gex_pipeline.market.events import BookUpdate, Event
+from gex_pipeline.market.events import LEVEL_ONE, BookUpdate, Event
 from gex_pipeline_tests.hot.builders import (
     MONDAY,
     NOW_NS,
@@ -340,6 +340,52 @@ def test_messages_are_not_repeated_when_the_tape_is_written_again(
                 newest.add(decode_tick(message["data"]).seq)
 
     assert (seqs, newest) == (list(range(1, 101)), {101})
+
+
+def book(symbol: str, ts_ns: int, venue: str | None, price: float) -> BookUpdate:
+    """A whole book of one level a side."""
+    return BookUpdate(
+        symbol,
+        ts_ns,
+        ts_ns,
+        bid_prices=(price,),
+        bid_sizes=(1.0,),
+        ask_prices=(price + 1,),
+        ask_sizes=(1.0,),
+        venue=venue,
+    )
+
+
+def test_the_top_of_level_one_gives_way_to_a_book(
+    client: redis.Redis, keys: Keys, tmp_path: Path
+) -> None:
+    """Of another feed, on a tape of its own: while that is fresh level one is silent."""
+    seconds = [NOW_NS + at * 10**9 for at in range(60)]
+
+    def depth() -> Level2Event | None:
+        data = cast("bytes | None", client.get(keys.depth("/NQ")))
+        return decode_level2(data) if data else None
+
+    def shows(source: str, price: float) -> bool:
+        now = depth()
+        return now is not None and (now.source, now.bids[0][0]) == (source, price)
+
+    with (
+        Spool.open(tmp_path / "one", "schwab.cme") as ours,
+        Spool.open(tmp_path / "other", "tastytrade.cme") as theirs,
+        running(Sender(client, keys, ours, source="schwab")),
+        running(Sender(client, keys, theirs, source="tastytrade")),
+    ):
+        ours.append([book("/NQ", seconds[0], LEVEL_ONE, 1.0)], MONDAY)
+        assert eventually(lambda: shows(LEVEL_ONE, 1.0))
+        theirs.append([book("/NQ", seconds[2], "CME", 2.0)], MONDAY)
+        assert eventually(lambda: shows("tastytrade", 2.0))
+        silent = [book("/NQ", at, LEVEL_ONE, 3.0) for at in seconds[3:6]]
+        ours.append([*silent, book("/ES", seconds[6], LEVEL_ONE, 3.0)], MONDAY)
+        assert eventually(lambda: client.exists(keys.depth("/ES")) == 1)
+        assert shows("tastytrade", 2.0)
+        ours.append([book("/NQ", seconds[30], LEVEL_ONE, 4.0)], MONDAY)
+        assert eventually(lambda: shows(LEVEL_ONE, 4.0))
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from gex_pipeline.feeds.capture import read_capture
+from gex_pipeline.feeds.schwab.fields import ITEMS
 from gex_pipeline.feeds.schwab.playback import replay_capture
 from gex_pipeline.hot.keys import Keys
 from gex_pipeline.hot.sender import Sender
@@ -17,7 +18,7 @@ from gex_pipeline.market.events import BookUpdate, Event, Gap
 from gex_pipeline.market.sessions import SECOND_NS
 from gex_pipeline_tests.hot.builders import running
 from gex_pipeline_tests.streamer.stage import Stage, staged, wait_until
-from gex_pipeline_tests.streamer.test_intake import NOON_NS, Bench, data
+from gex_pipeline_tests.streamer.test_intake import NOON_NS, Bench, data, kept
 
 KEYS = Keys("sim:", "my:ticks", "my:level2")
 SIZES = {"4": 3, "5": 7, "9": 1, "8": 100}
@@ -142,3 +143,52 @@ def test_the_capture_gives_the_same_books_and_gaps_again(bench: Bench) -> None:
         assert [(type(event), event.symbol, event.ts_event_ns) for event in events] == said
     assert sum(isinstance(event, BookUpdate) for event in again["cme"]) == 2
     assert sum(isinstance(event, Gap) for event in again["equity"]) == 2
+
+
+# --- what nobody can use --------------------------------------------------------------------------
+
+ODD: tuple[Any, ...] = (
+    7,
+    {"1": 1.0},
+    {"key": 5},
+    {"key": "???"},
+    *({"key": "", "1": value, "2": value, "3": value} for value in (None, "NaN", -999, 10**40)),
+    *({"key": "", "2": [value], "3": []} for value in (None, {}, {"0": "NaN", "1": 1}, [1])),
+    {"key": "", "3": {"0": 1}, "5": [[]], "7": True},
+)
+"""Items of any service; an empty key stands for one that the service has."""
+KEY_OF: dict[str, str] = {
+    "LEVELONE_EQUITIES": "SPY",
+    "LEVELONE_OPTIONS": "SPXW  261120C06000000",
+    "LEVELONE_FUTURES": "/NQ",
+    "LEVELONE_FUTURES_OPTIONS": "./OGG26C4240",
+    "LEVELONE_FOREX": "EUR/USD",
+    "CHART_EQUITY": "SPY",
+    "CHART_FUTURES": "/NQ",
+    "NYSE_BOOK": "SPY",
+    "NASDAQ_BOOK": "SPY",
+    "OPTIONS_BOOK": "SPXW  261120C06000000",
+}
+
+
+@pytest.mark.parametrize("service", list(ITEMS))
+def test_odd_items_of_any_service_are_kept_with_a_reason(bench: Bench, service: str) -> None:
+    """None raises, the ledger closes, each line of the quarantine has table, reason and item."""
+    odd = [item | {"key": KEY_OF[service]} if is_ours(item) else item for item in ODD]
+
+    bench.stream(data(*odd, service=service))
+
+    lines: Counter[str] = Counter()
+    for calendar in bench.tapes.by_calendar:
+        for (table, outcome, reason), count in bench.ledger(calendar).items():
+            lines[table] += count if outcome == "received" else -count
+            assert bool(reason) == (outcome == "rejected")
+    assert not any(lines.values())
+    rejected = kept(bench)
+    assert {line["reason"] for line in rejected} >= {"item", "symbol"}
+    assert all(line["item"] for line in rejected)
+
+
+def is_ours(item: Any) -> bool:
+    """Whether an item is to get a key of its service."""
+    return isinstance(item, dict) and item.get("key") == ""
