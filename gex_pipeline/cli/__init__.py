@@ -29,6 +29,9 @@ COMMANDS: Final = {
         "gex_pipeline.cli.control", "control", "Pause, resume, seek, step, speed or stop a replay."
     ),
     "serve": LazyCommand("gex_pipeline.cli.serve", "serve", "The API and the page."),
+    "auth": LazyCommand(
+        "gex_pipeline.cli.auth", "auth", "Sign in at Schwab; see that the sign-in lives."
+    ),
     "open": LazyCommand("gex_pipeline.cli.open", "open_page", "A link that opens the page once."),
     "keys": LazyCommand("gex_pipeline.cli.keys", "keys", "Make, list and revoke API keys."),
     "doctor": LazyCommand("gex_pipeline.cli.doctor", "doctor", "Check settings and installation."),

@@ -47,8 +47,10 @@ def env_back(settings: Settings) -> Path | None:
     return Path.cwd() / f"{ENV_FILE}.back" if keep else None
 
 
-def client_opener(settings: Settings, origin: Origin, store: TokenStore) -> Callable[[], Any]:
-    """Return what opens the signed-in client."""
+def client_opener(
+    settings: Settings, origin: Origin, store: TokenStore, *, renew_after_s: float | None = None
+) -> Callable[[], Any]:
+    """Return what opens the signed-in client; by default it renews as the settings say."""
     app = application(settings, origin)
 
     def open_it() -> Any:
@@ -58,7 +60,7 @@ def client_opener(settings: Settings, origin: Origin, store: TokenStore) -> Call
             app.secret,
             base_url=app.base_url,
             timeout_s=app.timeout_s,
-            renew_after_s=settings.schwab_access_interval_minutes * 60,
+            renew_after_s=renew_after_s or settings.schwab_access_interval_minutes * 60,
         )
 
     return open_it

@@ -1,5 +1,6 @@
 """Files that hold secrets: replaced whole, 0600 in a folder of 0700, told when they were open."""
 
+import contextlib
 import itertools
 import logging
 import os
@@ -10,6 +11,7 @@ from typing import Final
 POINTS: Final = ("token.before_write", "token.written", "token.renamed", "token.kept")
 """Moments at which a crash must cost nothing; tests stop there."""
 _OTHERS: Final = 0o077
+_LEFT_S: Final = 60.0
 _numbers = itertools.count()
 
 log = logging.getLogger(__name__)
@@ -55,20 +57,29 @@ def append_private(path: Path, line: str) -> None:
 def keep_copy(path: Path, stamp: str) -> Path:
     """Copy a file to `<name>.bak-<stamp>` beside it; a name that is taken gets a number.
 
+    One that is kept already, by a process that was killed behind that, is not kept twice.
+
     Raises:
         OSError: it cannot be read, or the copy not written.
     """
     data = path.read_bytes()
-    for number in itertools.count():
-        copy = path.with_name(f"{path.name}.bak-{stamp}{f'-{number}' if number else ''}")
-        if copy.exists():
-            if copy.read_bytes() == data:
-                return copy
-            continue
-        replace_private(copy, data)
-        point("token.kept")
-        return copy
-    raise AssertionError("numbers do not end")
+    kept = sorted(path.parent.glob(f"{path.name}.bak-*"))
+    for each in kept:
+        if each.read_bytes() == data:
+            return each
+    name = f"{path.name}.bak-{stamp}"
+    copy = path.with_name(f"{name}-{len(kept)}" if path.with_name(name) in kept else name)
+    replace_private(copy, data)
+    point("token.kept")
+    return copy
+
+
+def sweep_partials(folder: Path, now_s: float) -> None:
+    """Remove what a killed process left half written; nobody reads it, but it is a secret."""
+    for path in folder.glob(".*.tmp"):
+        with contextlib.suppress(OSError):
+            if now_s - path.stat().st_mtime > _LEFT_S:
+                path.unlink()
 
 
 def make_private(path: Path) -> bool:

@@ -25,6 +25,7 @@ from gex_pipeline.feeds.privatefile import (
     make_private,
     make_private_folder,
     replace_private,
+    sweep_partials,
 )
 from gex_pipeline.feeds.refusal import forget_refusal, note_refusal, refusal_of
 from gex_pipeline.feeds.tokensnapshots import write_snapshots
@@ -101,6 +102,7 @@ class TokenStore:
         handle = self._open_lock()
         try:
             if _try_lock(handle):  # else somebody renews, and keeps the old file as well
+                sweep_partials(self.folder, self.now_s())
                 self._upgrade()
         finally:
             os.close(handle)

@@ -90,16 +90,12 @@ class Account:
     async def keep_fresh(self) -> None:
         """Renew the access token ahead of its end, save one that the disk refused, and warn."""
         while True:
-            self._warn()
-            await asyncio.sleep(self._look_s)
-            if self._client is None or self.refused is not None:
-                continue
             try:
-                await renew(self._client)
-            except SignInError as error:
-                await self.wait_for_person(error)
+                await self.client()
             except FeedError as error:
                 log.warning("%s", error)
+            self._warn()
+            await asyncio.sleep(self._look_s)
 
     def status(self) -> dict[str, object]:
         """Return what the status hash says of the sign-in; null where nobody knows."""

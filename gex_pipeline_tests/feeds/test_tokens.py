@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -179,3 +180,19 @@ def test_two_owners_of_the_lock_take_turns(tmp_path: Path) -> None:
     asyncio.run(both())
 
     assert told in (["a in", "a out", "b in", "b out"], ["b in", "b out", "a in", "a out"])
+
+
+def test_what_a_killed_process_left_half_written_goes(tmp_path: Path) -> None:
+    """It is a secret that nobody reads; one of a moment ago may be somebody's work."""
+    store = TokenStore(tmp_path / "tokens")
+    store.write(WRAPPED)
+    left = store.folder / f".{FILE}.7-0.tmp"
+    left.write_text("{")
+
+    store.prepare()
+    early = left.exists()
+    os.utime(left, (1, 1))
+    store.prepare()
+
+    assert early
+    assert not left.exists()

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import redis
 
-from gex_pipeline.errors import ConsentError, SignInError
+from gex_pipeline.errors import ConsentError, FeedError, SignInError
 from gex_pipeline.feeds.oldtokens import EXPIRED_AT
 from gex_pipeline.feeds.schwab.client import open_client
 from gex_pipeline.feeds.schwab.signin import SignIn
@@ -50,6 +50,11 @@ async def until(holds: Callable[[], object]) -> None:
     async with asyncio.timeout(WITHIN_S):
         while not holds():  # noqa: ASYNC110 # many kinds of state
             await asyncio.sleep(0.02)
+
+
+def away() -> Any:
+    """Open no client: the vendor does not answer."""
+    raise FeedError("Schwab did not answer")
 
 
 async def play(url: str, verb: str, **fields: object) -> None:
@@ -199,9 +204,10 @@ def test_pain_1_the_end_of_the_consent_rings_in_steps(
 
     async def run() -> dict[str, object]:
         sign_in = SignIn(application("http://127.0.0.1:9", redirect()), store)
-        account = Account(Access(store, lambda: None, sign_in, 6.5), bell, look_s=0.01)
+        account = Account(Access(store, away, sign_in, 6.5), bell, look_s=0.01)
         task = asyncio.create_task(account.keep_fresh())
-        await asyncio.sleep(0.1)
+        await until(lambda: level is None or bell.active)
+        await asyncio.sleep(0.05)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         return account.status()
@@ -224,7 +230,7 @@ def test_an_unknown_age_is_null_with_its_reason_and_rings_nothing(tmp_path: Path
 
     async def run() -> dict[str, object]:
         sign_in = SignIn(application("http://127.0.0.1:9", redirect()), store)
-        account = Account(Access(store, lambda: None, sign_in, 6.0), bell)
+        account = Account(Access(store, away, sign_in, 6.0), bell)
         await asyncio.sleep(0)
         account._warn()
         return account.status()

@@ -109,6 +109,7 @@ class Session(AsyncOAuth2Client):  # type: ignore[misc] # authlib has no types
             self.pause.failed(error)
             raise
         self.pause.worked()
+        log.info("the access token is renewed; it is good for %.0f minutes", self.left_s / 60)
 
     def adopt(self) -> bool:
         """Go on with the stored token where it is newer than ours, or of another sign-in.
