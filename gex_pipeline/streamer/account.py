@@ -142,6 +142,7 @@ class Account:
     async def _fresh(self) -> Any:
         if self._client is None:
             self._client = self._open_client()
+        self._client.session.adopt()
         await renew(self._client)
         return self._client
 

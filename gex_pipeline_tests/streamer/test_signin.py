@@ -181,6 +181,30 @@ def test_row_28_and_pain_4_a_dead_sign_in_pauses_rings_once_and_ends_with_a_new_
     asyncio.run(run())
 
 
+def test_a_new_sign_in_is_taken_up_before_the_old_one_ends(tmp_path: Path) -> None:
+    """A person signs in early: the running client goes on with the new tokens, nothing pauses."""
+
+    async def run() -> None:
+        async with vendor(tmp_path) as (url, sign_in):
+            store, bell = sign_in.store, Bell("streamer")
+            await sign_in.finish(await consent(sign_in.begin().url))
+            opener = partial(open_client, store, "key", SECRET, base_url=url)
+            account = Account(Access(store, opener, sign_in, 6.0), bell, look_s=0.05)
+            client = await account.client()
+            task = asyncio.create_task(account.keep_fresh())
+            other = SignIn(sign_in.app, TokenStore(store.folder))
+            wrapped = await other.finish(await consent(other.begin().url))
+            token = wrapped["token"]["access_token"]
+            await until(lambda: client.session.token["access_token"] == token)
+            assert client.session.renewals == 0
+            assert not bell.active
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await account.close()
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize(
     ("age_h", "level", "words"),
     [

@@ -114,10 +114,14 @@ class Session(AsyncOAuth2Client):  # type: ignore[misc] # authlib has no types
     def adopt(self) -> bool:
         """Go on with the stored token where it is newer than ours, or of another sign-in.
 
-        Raises:
-            SignInError: nothing is stored any more, or nothing that can be read.
+        A file that has gone or broken meanwhile stops nobody who holds a good token: the next
+        renewal writes it again, and what stood there is kept.
         """
-        wrapped = self.store.read()
+        try:
+            wrapped = self.store.read()
+        except SignInError as error:
+            log.warning("%s The token in memory is used.", error)
+            return False
         token = wrapped["token"]
         renewed = token["expires_at"] > (self.token.get("expires_at") or 0)
         other = wrapped["creation_timestamp"] != self.known.creation_timestamp

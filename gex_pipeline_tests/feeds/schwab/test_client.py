@@ -77,6 +77,28 @@ def test_what_another_process_renewed_is_taken_over(tmp_path: Path) -> None:
     with_simulator(tmp_path, use)
 
 
+@pytest.mark.parametrize("broken", ["{", None])
+def test_pain_3_a_file_that_breaks_while_we_run_costs_nothing(
+    tmp_path: Path, broken: str | None
+) -> None:
+    """The token in memory renews itself and is written again; what stood there is kept."""
+
+    async def use(store: TokenStore, url: str) -> None:
+        client = opened(store, url)
+        first = client.session.token["access_token"]
+        store.path.unlink()
+        if broken is not None:
+            store.path.write_text(broken)
+        await renew(client, force=True)
+        assert store.read()["token"]["access_token"] == client.session.token["access_token"]
+        assert store.read()["token"]["access_token"] != first
+        kept = [path.read_text() for path in store.folder.glob("*.bak-*")]
+        assert kept == ([] if broken is None else [broken])
+        await client.close_async_session()
+
+    with_simulator(tmp_path, use)
+
+
 def test_a_dead_refresh_token_needs_a_person(tmp_path: Path) -> None:
     """The endpoint's 400 becomes one error; its text does not get into the message."""
 
