@@ -82,7 +82,7 @@ class Floor:
 
     def subscribed(self) -> dict[str, list[str]]:
         """Return the keys of the stream that is served, by service."""
-        return {} if self.served is None else self.served.talk.subscribed()
+        return {} if self.served is None else self.served.talk.subscriptions.keys()
 
 
 class Connection:
@@ -146,7 +146,7 @@ class Connection:
             await asyncio.sleep(STEP_S)
             now_ns = self._desk.now_ns()
             struck_ns = self._told_ns
-            if self.talk.symbols and not self._desk.is_held:
+            if self.talk.subscriptions and not self._desk.is_held:
                 idle_at = loop.time() + pace.idle_s
                 await self._catch_up(now_ns)
             self._told_ns = now_ns
@@ -159,7 +159,7 @@ class Connection:
                 beat_at = loop.time() + pace.heartbeat_s
                 async with self._turn:
                     await self._out([self.talk.heartbeat()])
-            if loop.time() >= idle_at and not self.talk.symbols:
+            if loop.time() >= idle_at and not self.talk.subscriptions:
                 await self.end(STOPPED)
 
     async def _catch_up(self, now_ns: int) -> None:
@@ -195,7 +195,7 @@ class Connection:
         if count < 1:
             return 0
         async with self._turn:
-            frame = self.talk.updates(count, ts_ns, self._desk.market.seed)
+            frame = self.talk.updates(count, ts_ns)
             if frame is not None:
                 await self._out([frame])
         return count
@@ -219,7 +219,7 @@ class Connection:
         """Reset the socket in the middle of the frame that would be next."""
         now_ns = self._desk.now_ns()
         async with self._turn:
-            updates = self.talk.updates(_TORN_ITEMS, now_ns, self._desk.market.seed)
+            updates = self.talk.updates(_TORN_ITEMS, now_ns)
             frame = updates or self.talk.heartbeat()
             self._ended.set()
             await self._send({"type": TEAR, "text": frame.data.decode()})

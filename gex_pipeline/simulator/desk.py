@@ -13,17 +13,20 @@ from gex_pipeline.market.clock import MarketClock
 from gex_pipeline.market.sessions import et_datetime
 from gex_pipeline.market.symbology import to_schwab
 from gex_pipeline.simulator.chains import as_printed, chain_answer
-from gex_pipeline.simulator.fields import equity_fields, future_fields
-from gex_pipeline.simulator.instruments import INSTRUMENTS, OPTIONABLE, Instrument
+from gex_pipeline.simulator.fields import equity_fields, forex_fields, future_fields
+from gex_pipeline.simulator.frames import Item
+from gex_pipeline.simulator.futureoptions import future_option_fields
+from gex_pipeline.simulator.instruments import INSTRUMENTS, OPTIONABLE, of_service
 from gex_pipeline.simulator.market import Market
 from gex_pipeline.simulator.published import Published
 from gex_pipeline.simulator.sendlog import SendLog
-from gex_pipeline.simulator.services import EQUITIES, FUTURES
+from gex_pipeline.simulator.services import EQUITIES, FOREX, FUTURES, FUTURES_OPTIONS
 from gex_pipeline.simulator.spots import Look
 from gex_pipeline.simulator.timeline import Timeline
 
 CHAIN: Final = "CHAIN"
 """Service of chain answers in the send log."""
+_INSTRUMENTS: Final = {service: of_service(service) for service in (EQUITIES, FUTURES, FOREX)}
 
 
 class Desk:
@@ -70,13 +73,19 @@ class Desk:
         """Return an instrument's market."""
         return self.market.spots.look(INSTRUMENTS[symbol], ts_ns)
 
-    def spot_fields(self, service: str, symbol: str, ts_ns: int) -> dict[str, object]:
-        """Return all stream fields of an index, fund or future."""
-        instrument = INSTRUMENTS[symbol]
-        look = self.look(symbol, ts_ns)
+    def spot_fields(self, service: str, key: str, ts_ns: int) -> Item | None:
+        """Return all stream fields of a key of level one; None: nobody quotes it."""
+        if service == FUTURES_OPTIONS:
+            return future_option_fields(self.market, key, ts_ns)
+        instrument = _INSTRUMENTS[service].get(key)
+        if instrument is None or self.market.script.halted(instrument.symbol, ts_ns):
+            return None
+        look = self.market.spots.look(instrument, ts_ns)
         if service == FUTURES:
             return future_fields(instrument, look, self.market.spots.front(instrument, ts_ns))
-        return equity_fields(instrument, look)
+        return (
+            forex_fields(instrument, look) if service == FOREX else equity_fields(instrument, look)
+        )
 
     def chain(
         self, symbol: str, rows: Ints, ts_ns: int, *, is_cut: bool = False
@@ -106,23 +115,9 @@ class Desk:
             sheet = self.market.options(board, rows, ts_ns)
             return chain_answer(symbol, board, rows, sheet, look, self.today(ts_ns))
         rows = rows[~np.isnan(published.sheet[rows, 0])]
-        look = _as_told(look, published.spots.get(symbol, {}))
+        look = _as_told(look, published.spots.get(to_schwab(symbol), {}))
         sheet = published.sheet[rows]
         return chain_answer(symbol, board, rows, sheet, look, self.today(ts_ns))
-
-
-def service_of(instrument: Instrument) -> str:
-    """Return the level-one service that an instrument belongs to."""
-    return FUTURES if instrument.kind == "future" else EQUITIES
-
-
-def by_schwab_name(service: str) -> dict[str, str]:
-    """Return the canonical symbols of a service's instruments by Schwab's spelling."""
-    return {
-        to_schwab(symbol): symbol
-        for symbol, instrument in INSTRUMENTS.items()
-        if service_of(instrument) == service
-    }
 
 
 def _as_told(look: Look, fields: dict[str, object]) -> Look:

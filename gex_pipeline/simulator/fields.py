@@ -175,3 +175,33 @@ def future_fields(instrument: Instrument, look: Look, front: Front) -> dict[str,
         "38": look.ts_ms,
         "39": True,
     }
+
+
+def forex_fields(instrument: Instrument, look: Look) -> dict[str, object]:
+    """Return all fields of a pair of currencies; nobody counts what is traded."""
+    change = round(look.last - look.close, 6)
+    return {
+        "1": look.bid,
+        "2": look.ask,
+        "3": look.last,
+        "4": 100_000 * look.bid_size,
+        "5": 100_000 * look.ask_size,
+        "6": 0,
+        "7": 0,
+        "8": look.ts_ms,
+        "9": look.ts_ms,
+        "10": look.high,
+        "11": look.low,
+        "12": look.close,
+        "13": "T",
+        "14": instrument.description,
+        "15": look.open,
+        "16": change,
+        "17": round(100 * change / look.close, 8),
+        "18": "GFT",
+        "19": 5 if instrument.tick < 0.001 else 3,
+        "20": "Normal",
+        "21": instrument.tick,
+        "25": True,
+        "29": look.last,
+    }

@@ -48,12 +48,18 @@ class DayPath(msgspec.Struct, frozen=True, eq=False):
         part = second - left
         return self.logs[:, left] * (1 - part) + self.logs[:, left + 1] * part
 
-    def extremes(self, factor: int, from_ns: int, to_ns: int) -> tuple[float, float]:
-        """Return the lowest and highest log on the grid between two instants."""
+    def extremes(self, mix: Floats, from_ns: int, to_ns: int) -> tuple[float, float]:
+        """Return the lowest and highest mix of both logs on the grid between two instants."""
         first = min(max((from_ns - self.start_ns) // SECOND_NS, 0), _DAY_S)
         last = min(max((to_ns - self.start_ns) // SECOND_NS, first), _DAY_S)
-        seen = self.logs[factor, first : last + 1]
-        return float(seen.min()), float(seen.max())
+        seen = self.logs[:, first : last + 1]
+        rows = np.flatnonzero(mix)
+        if rows.size > 1:
+            mixed = mix @ seen
+            return float(mixed.min()), float(mixed.max())
+        line, weight = seen[rows[0]], float(mix[rows[0]])
+        ends = sorted((weight * float(line.min()), weight * float(line.max())))
+        return ends[0], ends[1]
 
 
 class Levels:

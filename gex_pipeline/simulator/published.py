@@ -23,7 +23,7 @@ class Published:
         self.sheet: Floats = np.full((len(board), len(FIELDS)), np.nan)
         self._traded: Floats = np.full((len(board), 1 + len(_TRADE)), np.nan)
         self.spots: dict[str, dict[str, object]] = {}
-        """Stream fields of underlyings and futures, by canonical symbol."""
+        """Stream fields of all but options, by key."""
 
     def on(self, board: Board) -> "Published":
         """Return what has been told, on the same date's board with other contracts."""

@@ -13,12 +13,13 @@ from gex_pipeline.simulator.instruments import INSTRUMENTS
 from gex_pipeline.simulator.rows import description
 from gex_pipeline.simulator.valuation import COLUMN
 
-_BY_NAME: Final = {to_schwab(symbol): symbol for symbol in INSTRUMENTS}
+_BY_NAME: Final = {each.vendor_name: symbol for symbol, each in INSTRUMENTS.items()}
 _MAIN_TYPE: Final = {
     "index": "INDEX",
     "volatility": "INDEX",
     "share": "EQUITY",
     "future": "FUTURE",
+    "forex": "FOREX",
 }
 _ABSENT: Final = -999.0
 
@@ -46,7 +47,7 @@ def quotes_answer(desk: Desk, names: list[str]) -> bytes:
 def _instrument(desk: Desk, symbol: str, ts_ns: int) -> tuple[str, dict[str, object]]:
     """Return a quote under its name: a future's is the contract that its root stands for."""
     instrument, look = INSTRUMENTS[symbol], desk.look(symbol, ts_ns)
-    name = to_schwab(symbol)
+    name = instrument.vendor_name
     if instrument.kind == "future":
         name = desk.market.spots.front(instrument, ts_ns).symbol
     change = round(look.last - look.close, 4)

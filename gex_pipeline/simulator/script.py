@@ -97,6 +97,11 @@ class Script:
         )
         return sorted(moment for moment in moments if from_ns < moment < until_ns)
 
+    def turns(self, from_ns: int, until_ns: int) -> list[int]:
+        """Return when any act begins or ends between two moments."""
+        moments = {moment for span in self.spans for moment in (span.from_ns, span.until_ns)}
+        return sorted(moment for moment in moments if from_ns < moment < until_ns)
+
     def points(self, symbol: str, ts_ns: int) -> float:
         """Return what a future costs more than its carry says."""
         return sum(act.points for act in self.running(Basis, ts_ns) if symbol in act.symbols)

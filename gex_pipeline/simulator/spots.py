@@ -10,6 +10,7 @@ import numpy as np
 from gex_pipeline.market.arrays import Floats
 from gex_pipeline.market.sessions import (
     FIRST_DAY,
+    SECOND_NS,
     Calendar,
     Session,
     et_datetime,
@@ -22,7 +23,7 @@ from gex_pipeline.market.sessions import (
     trading_day_on_or_before,
 )
 from gex_pipeline.simulator.instruments import Front, Instrument, front_contract
-from gex_pipeline.simulator.levels import SP, Levels, path_date
+from gex_pipeline.simulator.levels import FACTORS, SP, Levels, path_date
 from gex_pipeline.simulator.noise import uniform
 from gex_pipeline.simulator.script import Script
 from gex_pipeline.simulator.valuation import RATE
@@ -80,6 +81,8 @@ class Spots:
         """Return the exact price, before any tick; `options`: as options are quoted on it."""
         if instrument.kind == "volatility":
             return instrument.ratio * self.vol_level(ts_ns)
+        if instrument.kind == "forex":
+            return instrument.ratio * float(np.exp(_mix(instrument) @ self._logs(ts_ns)))
         logs = self._logs(ts_ns, options=options) + self._scale
         level = instrument.ratio * float(np.exp(logs[instrument.factor]))
         if instrument.kind != "future":
@@ -114,11 +117,11 @@ class Spots:
     def look(self, instrument: Instrument, ts_ns: int) -> Look:
         """Return the instrument's market as it stands; between sessions as it closed."""
         ts_ns = self._script.quoted_ns(ts_ns)
-        hours, at_ns = quoted(ts_ns, "cme" if instrument.kind == "future" else "equity")
+        hours, at_ns = quoted(ts_ns, instrument.calendar)
         exact, tick = self.price(instrument, at_ns), instrument.tick
         noise = self._noise(instrument, at_ns)
         low = float(np.floor(exact / tick)) * tick
-        two_sided = instrument.kind in ("share", "future")
+        two_sided = _is_two_sided(instrument)
         last = low + tick * (noise[3] < (exact - low) / tick) if two_sided else exact
         opened, lowest, highest = self._extremes(instrument, hours, at_ns, exact)
         close_ns = quoted(hours.open_ns - 1, "equity")[1]
@@ -137,6 +140,22 @@ class Spots:
             ts_ms=at_ns // 1_000_000,
         )
 
+    def reach(self, instrument: Instrument, from_ns: int, until_ns: int) -> tuple[float, float]:
+        """Return the lowest and highest last price that anybody is told between two moments."""
+        steps = range(from_ns, until_ns, SECOND_NS)
+        turns = [
+            turn for turn in self._script.turns(from_ns, until_ns) for turn in (turn - 1, turn)
+        ]
+        prices = []
+        for moment in (*steps, *turns, until_ns):
+            at_ns = quoted(self._script.quoted_ns(moment), instrument.calendar)[1]
+            prices.append(self.price(instrument, at_ns))
+        tick = instrument.tick
+        if not _is_two_sided(instrument):
+            return _on_tick(min(prices), tick), _on_tick(max(prices), tick)
+        lowest, highest = np.floor(min(prices) / tick), np.floor(max(prices) / tick) + 1
+        return _on_tick(lowest * tick, tick), _on_tick(highest * tick, tick)
+
     def _noise(self, instrument: Instrument, at_ns: int) -> list[float]:
         name = int.from_bytes(instrument.symbol.encode(), "big")
         numbers: list[float] = uniform(
@@ -150,16 +169,15 @@ class Spots:
         """Return the open and about the lowest and highest price of the session so far."""
         opened = self.price(instrument, hours.open_ns)
         path = self._levels.day(path_date(at_ns))
-        is_vol = instrument.kind == "volatility"
-        power = -_LEVERAGE if is_vol else 1.0
-        factor, stations = instrument.factor, self._stations(hours.open_ns, at_ns)
+        mix, stations = _mix(instrument), self._stations(hours.open_ns, at_ns)
         spans: Floats = np.array(
             [
-                np.array(path.extremes(factor, since_ns, until_ns)) + self._script.jumped(since_ns)
+                np.array(path.extremes(mix, since_ns, until_ns))
+                + mix.sum() * self._script.jumped(since_ns)
                 for since_ns, until_ns in pairwise((*stations, at_ns))
             ]
         )
-        prices = exact * np.exp(power * (spans - self._logs(at_ns)[factor]))
+        prices = exact * np.exp(spans - mix @ self._logs(at_ns))
         return opened, float(prices.min()), float(prices.max())
 
     def _logs(self, ts_ns: int, *, options: bool = False) -> Floats:
@@ -191,6 +209,20 @@ def resets(ts_ns: int, since: tuple[int, int]) -> bool:
     )
 
 
+def _is_two_sided(instrument: Instrument) -> bool:
+    """Return whether it has bid and ask: an index has none."""
+    return instrument.kind in ("share", "future", "forex")
+
+
+def _mix(instrument: Instrument) -> Floats:
+    """Return what of both factors makes the log of an instrument's price."""
+    if instrument.kind == "forex":
+        return np.array(instrument.cross)
+    mix = np.zeros(FACTORS)
+    mix[instrument.factor] = -_LEVERAGE if instrument.kind == "volatility" else 1.0
+    return mix
+
+
 def _volume(instrument: Instrument, hours: Session, at_ns: int, ts_ns: int) -> int:
     if instrument.kind != "future" and resets(ts_ns, _VOLUME_RESETS):
         return 0
@@ -198,4 +230,4 @@ def _volume(instrument: Instrument, hours: Session, at_ns: int, ts_ns: int) -> i
 
 
 def _on_tick(price: float, tick: float) -> float:
-    return round(round(price / tick) * tick, 4)
+    return round(round(price / tick) * tick, 6)

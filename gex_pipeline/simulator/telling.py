@@ -1,12 +1,12 @@
 """What one connection has been told: a full image of a key first, then what has changed."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
 from gex_pipeline.market.arrays import Bools, Floats, Ints
-from gex_pipeline.simulator.desk import Desk, by_schwab_name
+from gex_pipeline.simulator.desk import Desk
 from gex_pipeline.simulator.fields import (
     COLUMN_OF,
     NUMBERED,
@@ -22,13 +22,22 @@ _IS_WHOLE: Final = tuple(number in WHOLE for number in NUMBERED)
 _FIRST_SIZE: Final = 256
 
 
+class Teller(Protocol):
+    """A service as one connection hears it."""
+
+    def forget(self, keys: Sequence[str]) -> None:
+        """Make the next telling of these keys a full image."""
+
+    def tell(self, keys: Sequence[str], fields: frozenset[int], ts_ns: int) -> Told:
+        """Return what is new of these keys; those that nobody quotes are silent."""
+
+
 class SpotTeller:
-    """Indexes and funds, or futures."""
+    """Level one of all but options on indexes and funds."""
 
     def __init__(self, desk: Desk, service: str) -> None:
         self._desk = desk
         self._service = service
-        self._symbols = by_schwab_name(service)
         self._told: dict[str, Item] = {}
 
     def forget(self, keys: Sequence[str]) -> None:
@@ -38,27 +47,20 @@ class SpotTeller:
 
     def tell(self, keys: Sequence[str], fields: frozenset[int], ts_ns: int) -> Told:
         """Return what is new; keys that nobody quotes are silent."""
-        return [
-            (key, new)
-            for key in keys
-            if self._is_quoted(key, ts_ns) and (new := self._new(key, fields, ts_ns))
-        ]
-
-    def _is_quoted(self, key: str, ts_ns: int) -> bool:
-        symbol = self._symbols.get(key)
-        return symbol is not None and not self._desk.market.script.halted(symbol, ts_ns)
+        return [(key, new) for key in keys if (new := self._new(key, fields, ts_ns))]
 
     def _new(self, key: str, fields: frozenset[int], ts_ns: int) -> Item:
-        symbol = self._symbols[key]
+        market = self._desk.spot_fields(self._service, key, ts_ns)
+        if market is None:
+            return {}
         told = self._told.setdefault(key, {})
-        market = self._desk.spot_fields(self._service, symbol, ts_ns)
         new = {
             number: value
             for number, value in market.items()
             if int(number) in fields and told.get(number) != value
         }
         told |= new
-        self._desk.published(ts_ns).spots.setdefault(symbol, {}).update(new)
+        self._desk.published(ts_ns).spots.setdefault(key, {}).update(new)
         return new
 
 
@@ -69,14 +71,15 @@ class OptionTeller:
         self._desk = desk
         self._places: dict[str, int] = {}
         self._told: Floats = np.full((_FIRST_SIZE, len(NUMBERED)), np.nan)
-        self._with_terms: set[tuple[str, frozenset[int]]] = set()
+        self._terms: dict[str, frozenset[int]] = {}
+        """Fields that never change, as far as a key has had them."""
 
     def forget(self, keys: Sequence[str]) -> None:
         """Make the next telling of these keys a full image."""
         places = [self._place(key) for key in keys]
         self._told[places] = np.nan
-        dropped = set(keys)
-        self._with_terms = {told for told in self._with_terms if told[0] not in dropped}
+        for key in keys:
+            self._terms.pop(key, None)
 
     def tell(self, keys: Sequence[str], fields: frozenset[int], ts_ns: int) -> Told:
         """Return what is new; keys that are not listed on the date are silent."""
@@ -114,11 +117,12 @@ class OptionTeller:
         """Add the fields that never change to the items of keys that have not had them."""
         board, today = self._desk.published(ts_ns).board, self._desk.today(ts_ns)
         for item, key, row in zip(items, keys, rows.tolist(), strict=True):
-            if (key, fields) in self._with_terms:
+            had = self._terms.get(key, frozenset())
+            if had >= fields:
                 continue
-            self._with_terms.add((key, fields))
-            terms = option_terms(board, row, today)
-            item |= {number: value for number, value in terms.items() if int(number) in fields}
+            self._terms[key] = had | fields
+            terms = option_terms(board, row, today).items()
+            item |= {number: value for number, value in terms if int(number) in fields - had}
 
     def _place(self, key: str) -> int:
         place = self._places.setdefault(key, len(self._places))
