@@ -5,7 +5,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from gex_pipeline.market.events import Event, OptionQuote, Quote, Trade
+from gex_pipeline.market.events import BookUpdate, Candle, Event, OptionQuote, Quote, Trade
 
 Told = tuple[object, ...]
 """What is compared of an event: kind, symbol, source's time, figures."""
@@ -23,6 +23,12 @@ def told(event: Event) -> Told:
             held = (event.open_interest, event.volume)
             figures = (event.bid, event.ask, event.iv, event.gamma, event.last, event.mark)
             return ("option", event.symbol, event.ts_event_ns, *figures, *held)
+        case BookUpdate():
+            sides = (event.bid_prices, event.bid_sizes, event.ask_prices, event.ask_sizes)
+            return ("book", event.symbol, event.ts_event_ns, event.venue, *sides)
+        case Candle():
+            prices = (event.open, event.high, event.low, event.close)
+            return ("candle", event.symbol, event.ts_event_ns, *prices, event.volume)
     raise TypeError(event)
 
 
@@ -33,11 +39,14 @@ def expected(folder: Path) -> dict[int, dict[str, list[Told]]]:
     for line in lines(folder):
         if not line["stream"]:
             continue
-        key, stream = line["key"], line["stream"]
+        service, key, stream = line["service"], line["key"], line["stream"]
+        if service in _WHOLE:
+            out[stream][key].extend(_WHOLE[service](service, key, line["fields"]))
+            continue
         state = states[stream, key]
         state |= line["fields"]
-        read = _option if line["service"] == "LEVELONE_OPTIONS" else _level_one
-        out[stream][key].extend(read(line["service"], key, state, line["fields"]))
+        read = _option if service == "LEVELONE_OPTIONS" else _level_one
+        out[stream][key].extend(read(service, key, state, line["fields"]))
     return out
 
 
@@ -45,6 +54,30 @@ def lines(folder: Path) -> list[dict[str, Any]]:
     """The lines of the log."""
     files = sorted((folder / "simulator").glob("sendlog-*.jsonl"))
     return [json.loads(line) for path in files for line in path.read_text().splitlines()]
+
+
+def _book(service: str, key: str, fields: dict[str, Any]) -> list[Told]:
+    sides = [tuple(level[n] for level in fields[side]) for side in "23" for n in "01"]
+    return [("book", key, fields["1"] * 1_000_000, service, *sides)]
+
+
+def _equity_candle(_: str, key: str, fields: dict[str, Any]) -> list[Told]:
+    prices = [fields[number] for number in "2345"]
+    return [("candle", key.lstrip("$"), fields["7"] * 1_000_000, *prices, fields["6"])]
+
+
+def _future_candle(_: str, key: str, fields: dict[str, Any]) -> list[Told]:
+    prices = [fields[number] for number in "2345"]
+    return [("candle", key, fields["1"] * 1_000_000, *prices, fields["6"])]
+
+
+_WHOLE = {
+    "NYSE_BOOK": _book,
+    "NASDAQ_BOOK": _book,
+    "OPTIONS_BOOK": _book,
+    "CHART_EQUITY": _equity_candle,
+    "CHART_FUTURES": _future_candle,
+}
 
 
 def _option(_: str, key: str, state: dict[str, Any], __: dict[str, Any]) -> list[Told]:
@@ -70,4 +103,7 @@ def _level_one(
     if changed.keys() & {"3", "9", "8", traded}:
         sizes = (None, None) if index else (state["9"], state["8"])
         both.append(("trade", symbol, state[traded] * 1_000_000, state["3"], *sizes))
+    if future and changed.keys() & {"1", "2", "4", "5"}:
+        top = [(state[name],) for name in ("1", "4", "2", "5")]
+        both.append(("book", symbol, state[quoted] * 1_000_000, "level_one", *top))
     return both

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 
@@ -103,6 +103,12 @@ class Stage:
         url = f"http://127.0.0.1:{self.port}/control/{verb}"
         answer = httpx.post(url, json=fields, trust_env=False)
         assert answer.status_code == httpx.codes.OK, answer.text
+
+    def market(self) -> dict[str, Any]:
+        """What the simulator says of itself."""
+        url = f"http://127.0.0.1:{self.port}/control/state"
+        state: dict[str, Any] = httpx.get(url, trust_env=False).json()
+        return state
 
     def close(self) -> None:
         """End what still runs."""
