@@ -95,9 +95,15 @@ def test_the_simulator_sent_what_the_ledger_received(root: Path) -> None:
         if line["service"] == "CHAIN" and line["ts_ns"] > since_ns:
             sent["option_quotes"] += line["fields"]["contracts"]
             sent["chain_headers"] += 1
-        elif line["stream"] == 2 and line["service"] == "LEVELONE_OPTIONS":
+        elif line["stream"] != 2:
+            continue
+        elif line["service"] == "LEVELONE_OPTIONS":
             sent["option_quotes"] += 1
-        elif line["stream"] == 2:
+        elif line["service"].endswith("_BOOK"):
+            sent["depth"] += 1
+        elif line["service"].startswith("CHART_"):
+            sent["candles"] += 1
+        else:
             sent["quotes"] += bool(fields & {"1", "2", "4", "5"})
             sent["trades"] += bool(fields & {"3", "8", "9", "35", "11"})
 
