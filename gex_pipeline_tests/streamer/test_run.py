@@ -68,6 +68,16 @@ def is_streaming(stage: Stage, items: int) -> bool:
     return full and int(status["received"]) > items
 
 
+def assert_replayed(stage: Stage, tapes: dict[str, list[Event]]) -> None:
+    """The raw capture gives what stands on the tapes."""
+    replayed: dict[str, list[Event]] = defaultdict(list)
+    for of, event in replay_capture(read_capture(stage.root / "capture")):
+        replayed[of].append(event)
+    for calendar, tape in tapes.items():
+        said = [msgspec.structs.replace(event, seq=0) for event in tape if not is_own(event)]
+        assert replayed[calendar] == said
+
+
 def test_every_item_of_the_send_log_is_on_the_tape_exactly_once(stage: Stage) -> None:
     """Also each chain is; the tapes have no hole, and each market second has its heartbeat.
 
@@ -107,12 +117,7 @@ def test_every_item_of_the_send_log_is_on_the_tape_exactly_once(stage: Stage) ->
             for event in tape
             if (at := event.ts_recv_ns) in after
         )
-    replayed: dict[str, list[Event]] = defaultdict(list)
-    for of, event in replay_capture(read_capture(stage.root / "capture")):
-        replayed[of].append(event)
-    for calendar, tape in tapes.items():
-        said = [msgspec.structs.replace(event, seq=0) for event in tape if not is_own(event)]
-        assert replayed[calendar] == said
+    assert_replayed(stage, tapes)
     assert read_clock(stage.client, stage.keys).anchor_event_ns > 0
     assert not (stage.data / "spool").exists()
     assert {path.name for path in stage.root.iterdir()} >= {"hot", "simulator", "spool", "tokens"}
