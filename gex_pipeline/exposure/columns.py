@@ -5,18 +5,23 @@ whole copies, which is what a fold needs.
 """
 
 import math
+from functools import lru_cache
 from typing import Any, Final, Protocol, TypeVar, cast
 
 import numpy as np
 
+from gex_pipeline.errors import CalendarError
 from gex_pipeline.exposure.live import Layout, Rows, lay_out
 from gex_pipeline.exposure.quotes import Last, QuoteBatch, last_of
 from gex_pipeline.exposure.trades import ANEW, Standing, trades_of
+from gex_pipeline.market import sessions
 from gex_pipeline.market.arrays import Bools, Floats, Ints
 from gex_pipeline.market.events import OptionQuote
+from gex_pipeline.market.symbology import calendar_of
 
 _Cell = TypeVar("_Cell")
 _FIRST_CAPACITY: Final = 1024
+_MINUTE_NS: Final = 60 * sessions.SECOND_NS
 _EMPTY: Final[dict[str, Any]] = {
     "bid": np.nan,
     "ask": np.nan,
@@ -48,6 +53,7 @@ class Columns:
         self.since_ns = 0
         """A quote that was received before is not the day's: no trade is judged by it."""
         self._symbol = symbol
+        self._calendar = calendar_of(symbol)
         self._row_of: dict[str, int] = {}
         self._contracts: tuple[str, ...] = ()
         self._settlements: list[str] = []
@@ -102,10 +108,19 @@ class Columns:
             self._ask[row] = ask
         self._iv[row] = iv if iv is not None and iv >= 0 else math.nan
         self._gamma[row] = gamma if gamma is not None and gamma >= 0 else math.nan
-        self._open_interest[row] = event.open_interest or 0.0
+        held = event.open_interest
+        if held or (held == 0 and self._open_interest[row] and self._trades(event.ts_recv_ns)):
+            self._open_interest[row] = held
         self._quote_ns[row] = event.ts_event_ns
         self._seen_ns[row] = event.ts_recv_ns
         self._streamed[row] = event.streamed
+
+    def _trades(self, ts_ns: int) -> bool:
+        """Whether no open interest is believed at a moment: while the market is closed it is not.
+
+        Vendors blank it then, on weekends above all, and what stood before still holds.
+        """
+        return _open_in(ts_ns // _MINUTE_NS, self._calendar)
 
     def _count(self, row: int, volume: float, last: float | None) -> None:
         """Count a change of the day's volume by side: exposure/trades.py has the rule."""
@@ -137,11 +152,24 @@ class Columns:
         arrays["changed_ns"][at] = batch.ts_recv_ns[changed]
         arrays["iv"][last.row] = _prices(batch.iv[last.newest])
         arrays["gamma"][last.row] = _prices(batch.gamma[last.newest])
-        arrays["open_interest"][last.row] = batch.open_interest[last.newest]
+        self._hold(batch, last)
         arrays["volume"][last.row] = batch.volume[last.newest]
         arrays["quote_ns"][last.row] = batch.ts_event_ns[last.newest]
         arrays["seen_ns"][last.row] = batch.ts_recv_ns[last.newest]
         arrays["streamed"][last.row] = batch.streamed[last.newest]
+
+    def _hold(self, batch: QuoteBatch, last: Last) -> None:
+        """Take over the last open interest of each row that is believed."""
+        held = batch.open_interest[last.order]
+        told_of, none = ~np.isnan(held), np.flatnonzero(held == 0)
+        if none.size:
+            minute = batch.ts_recv_ns[last.order[none]] // _MINUTE_NS
+            minutes, of = np.unique(minute, return_inverse=True)
+            trades = [_open_in(each, self._calendar) for each in minutes.tolist()]
+            told_of[none] = np.array(trades)[of]
+        places = np.maximum.reduceat(np.where(told_of, np.arange(held.size), -1), last.start)
+        told = places >= 0
+        self._arrays["open_interest"][last.row[told]] = held[places[told]]
 
     def _count_many(self, batch: QuoteBatch, last: Last) -> None:
         arrays = self._arrays
@@ -251,3 +279,15 @@ class Columns:
 def _prices(values: Floats) -> Floats:
     """Return what is no price as NaN, as the intake of files does."""
     return np.where(values < 0, np.nan, values)
+
+
+@lru_cache(maxsize=4096)
+def _open_in(minute: int, calendar: sessions.Calendar) -> bool:
+    """Return whether a calendar is in session throughout a minute: sessions end with minutes.
+
+    Of years that it does not cover nobody knows: what is said is believed.
+    """
+    try:
+        return sessions.in_session(minute * _MINUTE_NS, calendar)
+    except CalendarError:
+        return True

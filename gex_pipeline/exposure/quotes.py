@@ -9,7 +9,7 @@ from gex_pipeline.market.arrays import Bools, Floats, Ints, Texts
 class QuoteBatch(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Events of one underlying's contracts in the order of the tape; N rows.
 
-    A number that the source did not give is NaN; of open interest and volume, 0.
+    A number that the source did not give is NaN; of volume, 0.
     """
 
     names: tuple[str, ...]

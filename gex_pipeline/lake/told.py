@@ -185,7 +185,7 @@ def _quotes(rows: pa.Table) -> tuple[Ints, QuoteBatch]:
         iv=_floats(rows, "iv"),
         gamma=_floats(rows, "gamma"),
         last=_floats(rows, "last"),
-        open_interest=_counts(rows, "open_interest"),
+        open_interest=_floats(rows, "open_interest"),
         volume=_counts(rows, "volume"),
         settlement=_letters(rows),
         streamed=rows["streamed"].to_numpy().astype(bool),

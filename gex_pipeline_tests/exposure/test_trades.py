@@ -22,6 +22,7 @@ from gex_pipeline_tests.synthetic import ASOF_NS, DAY
 S = sessions.SECOND_NS
 NAMES = tuple(f"SPXW  250606C0{strike}000" for strike in (5900, 5950, 6000))
 RESET_NS = sessions.et_ns(DAY, 3, 30)
+_NUMBERS = ("bid", "ask", "iv", "gamma", "last", "open_interest")
 
 
 def quote(name: str = NAMES[0], recv_ns: int = ASOF_NS, **fields: Any) -> OptionQuote:
@@ -45,8 +46,8 @@ def batch_of(events: list[OptionQuote]) -> QuoteBatch:
         name=np.array([NAMES.index(event.symbol) for event in events], dtype=np.int64),
         ts_event_ns=stamps("ts_event_ns"),
         ts_recv_ns=stamps("ts_recv_ns"),
-        **{name: numbers(name, np.nan) for name in ("bid", "ask", "iv", "gamma", "last")},
-        **{name: numbers(name, 0.0) for name in ("open_interest", "volume")},
+        **{name: numbers(name, np.nan) for name in _NUMBERS},
+        volume=numbers("volume", 0.0),
         settlement=np.array([event.settlement or "" for event in events], dtype="U1"),
         streamed=np.array([event.streamed for event in events], dtype=bool),
     )
