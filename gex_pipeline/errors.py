@@ -302,6 +302,37 @@ class SymbolError(InputError):
         super().__init__(f"{text!r} is not a symbol. Expected {expected}.")
 
 
+class RequestError(InputError):
+    """A question that the vendor would refuse; it is not asked."""
+
+    def __init__(self, fact: str, cure: str) -> None:
+        super().__init__(f"{fact}. {cure}.")
+
+
+class ChainSymbolError(RequestError):
+    """Something that Schwab has no option chain of."""
+
+    def __init__(self, symbol: str, proxy: str | None) -> None:
+        future = symbol.startswith((".", "/"))
+        fact = f"Schwab has no option chain of {symbol}"
+        if future:
+            fact = f"Schwab has no chain of futures options, and so none of {symbol}"
+        cure = "Name a share, fund or index instead"
+        if proxy:
+            cure = f"Name {proxy} instead: its levels are shown at the prices of {symbol} too"
+        super().__init__(fact, cure)
+
+
+class UnknownSymbolError(InputError):
+    """A symbol that is well spelt and that the vendor does not know."""
+
+    def __init__(self, symbol: str, source: str) -> None:
+        super().__init__(
+            f"{source} knows no {symbol}. Look up its name there; an option that has expired or is"
+            " not listed yet has no quote."
+        )
+
+
 class SwitchedOffError(InputError):
     """Something that a setting switches on, and it is off."""
 

@@ -34,9 +34,10 @@ _CRC_SEED = 0x67657863
 _MAX_RAW = 1 << 30
 _PIECE = 1 << 20
 
-Kind = Literal["stream", "chain", "repeated", "missing", "end"]
+Kind = Literal["stream", "chain", "repeated", "missing", "quotes", "end"]
 """stream: a text frame of the socket. chain: an answer of a chain. repeated: one that was cut short
-and asked for again. missing: a window of a chain that could not be had. end: the recorder closed
+and asked for again. missing: a window of a chain that could not be had. quotes: an answer of
+quotes, asked for while the stream was down. end: the recorder closed
 after its last frame; without it the recorder stopped or was killed."""
 
 
@@ -54,7 +55,7 @@ class WireFrame(msgspec.Struct, frozen=True, array_like=True):
     kind: Kind
     data: bytes
     symbol: str = ""
-    """Whose chain it is."""
+    """Whose chain it is; of quotes all that were asked for, by comma."""
     first: datetime.date | None = None
     """First expiry that was asked for."""
     last: datetime.date | None = None

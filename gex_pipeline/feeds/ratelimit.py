@@ -1,4 +1,4 @@
-"""Requests to a vendor, kept under its rate: a token bucket with a brake for refusals."""
+"""Requests to a vendor, kept under its rate: a token bucket."""
 
 import asyncio
 import time
@@ -18,7 +18,6 @@ class RateLimit:
         self._burst = max(1.0, per_minute * _BURST_SHARE)
         self._left = self._burst
         self._filled_s = time.monotonic()
-        self._closed_until_s = 0.0
         self._turn = asyncio.Lock()
 
     async def acquire(self) -> None:
@@ -28,16 +27,8 @@ class RateLimit:
                 await asyncio.sleep(wait_s)
             self._left -= 1
 
-    def close_for(self, seconds: float) -> None:
-        """Let no request pass for a while, and then one first: the vendor refused."""
-        self._closed_until_s = max(self._closed_until_s, time.monotonic() + seconds)
-        self._left = 1.0
-        self._filled_s = self._closed_until_s
-
     def wait_s(self, now_s: float) -> float:
         """Return how long from now the next request must wait."""
-        if now_s < self._closed_until_s:
-            return self._closed_until_s - now_s
         per_s = self.per_minute / _MINUTE_S
         gained = max(0.0, now_s - self._filled_s) * per_s
         self._left = min(self._burst, self._left + gained)

@@ -36,6 +36,7 @@ CHANGES: Final = (
     Change(2, "gex", added=("gap_s",)),
     Change(3, "quotes", added=("contract",)),
     *(Change(3, table, added=_COVERAGE) for table in ("gex", "gex_1m", "gex_recomputed")),
+    *(Change(4, table, added=("streamed",)) for table in ("quotes", "trades")),
 )
 """Version 2 also brought tables that version 1 did not write: heartbeats, ledger and so on; version
 3 level_changes and basis."""

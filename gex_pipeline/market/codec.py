@@ -13,7 +13,7 @@ import msgspec
 from gex_pipeline.errors import CodecError
 from gex_pipeline.market.events import KINDS, Event, tag_of
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Of the events' fields and of the batch around them; each batch starts with it."""
 OLDEST_VERSION = 1
 """What is still read: fields that it lacks take their defaults."""

@@ -58,6 +58,9 @@ class Trade(_Happened, frozen=True, kw_only=True, tag="trade"):
     """The source's code of the venue."""
     conditions: str | None = None
     """The source's codes of the sale."""
+    streamed: bool | None = True
+    """Pushed by a stream; False: we asked for it while the stream was down; None: an older version
+    kept it, which had streams only."""
 
 
 class Quote(_Happened, frozen=True, kw_only=True, tag="quote"):
@@ -69,6 +72,9 @@ class Quote(_Happened, frozen=True, kw_only=True, tag="quote"):
     ask_size: Size | None = None
     contract: Symbol | None = None
     """Of a future asked for by its root: the contract that it stands for, as the source says."""
+    streamed: bool | None = True
+    """Pushed by a stream; False: we asked for it while the stream was down; None: an older version
+    kept it, which had streams only."""
 
 
 class OptionQuote(_Happened, frozen=True, kw_only=True, tag="option_quote"):

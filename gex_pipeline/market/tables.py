@@ -8,11 +8,11 @@ from typing import Literal
 
 import msgspec
 
-LAKE_SCHEMA_VERSION = 3
+LAKE_SCHEMA_VERSION = 4
 """Of the columns below: each part, manifest and Parquet file says which one it was written by.
 
 1 had no tables of heartbeats, candles and chain headers; 2 keeps every event; 3 says more of what
-confidence stands on. A new column is null
+confidence stands on; 4 says of quotes and trades whether they were streamed. A new column is null
 in older files, a renamed one is read under its old name (lake/columns.py).
 """
 
@@ -109,6 +109,7 @@ TRADES = Table(
         Column("aggressor", "utf8", "", "buy or sell"),
         Column("exchange", "utf8", "", "the source's code of the venue"),
         Column("conditions", "utf8", "", "the source's codes of the sale"),
+        Column("streamed", "bool", "", "false: asked for by REST while the stream was down"),
     ),
     _BY_SYMBOL,
 )
@@ -120,6 +121,7 @@ QUOTES = Table(
         _SOURCE_SEQ,
         *_QUOTE,
         Column("contract", "utf8", "", "of a future asked for by its root: what it stands for"),
+        Column("streamed", "bool", "", "false: asked for by REST while the stream was down"),
     ),
     _BY_SYMBOL,
 )

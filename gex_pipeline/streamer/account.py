@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from gex_pipeline.errors import FeedError, SignInError
 from gex_pipeline.feeds.consent import consent_of, warning_of
 from gex_pipeline.feeds.schwab.client import renew
+from gex_pipeline.feeds.schwab.journal import Journal
 from gex_pipeline.feeds.schwab.signin import SignIn
 from gex_pipeline.feeds.tokens import TokenStore
 from gex_pipeline.streamer.bell import Bell
@@ -34,6 +35,8 @@ class Account:
     def __init__(self, access: Access, bell: Bell, *, look_s: float = _RENEW_LOOK_S) -> None:
         self.store = access.store
         self.bell = bell
+        self.journal = Journal()
+        """Of all requests, whichever client sent them."""
         self._error: SignInError | None = None
         self._due_after_days = access.due_after_days
         self._look_s = look_s
@@ -142,6 +145,7 @@ class Account:
     async def _fresh(self) -> Any:
         if self._client is None:
             self._client = self._open_client()
+            self._client.session.journal = self.journal
         self._client.session.adopt()
         await renew(self._client)
         return self._client

@@ -4,62 +4,89 @@ import asyncio
 import datetime
 import logging
 import time
+from collections.abc import Callable
 
 from gex_pipeline.errors import FeedError, GexError, SignInError
-from gex_pipeline.feeds.ratelimit import RateLimit
+from gex_pipeline.feeds.cachecount import CacheCount
 from gex_pipeline.feeds.schwab.answers import ChainPart
 from gex_pipeline.feeds.schwab.rest import Missing, Rest
 from gex_pipeline.market.sessions import in_session, session_date
 from gex_pipeline.market.symbology import calendar_of
 from gex_pipeline.streamer.account import Account
-from gex_pipeline.streamer.connection import Wishes
-from gex_pipeline.streamer.intake import Intake
-from gex_pipeline.streamer.plan import Plan, choose, rank
+from gex_pipeline.streamer.bell import Bell
+from gex_pipeline.streamer.following import Following
 
+INCOMPLETE = "chain_incomplete"
 _CLOSED_TIMES = 10
 """How much longer a round takes while the market is closed."""
+_DOWN_SHARE = 0.6
+"""Of the rate limit, while the stream is down; the rest is for quotes and the sign-in."""
+_MINUTE_S = 60.0
 _LOOK_S = 1.0
-"""So often it is looked whether the market has opened."""
+"""So often it is looked whether the market has opened, or the stream is down."""
 
 log = logging.getLogger(__name__)
 
 
 class ChainPoll:
-    """Asks for the chain of each underlying in turn."""
+    """Asks for the chain of each underlying in turn; faster while the stream is down."""
 
     def __init__(
-        self, account: Account, plan: Plan, intake: Intake, wishes: Wishes, limit: RateLimit
+        self,
+        account: Account,
+        following: Following,
+        rest: Rest,
+        bell: Bell,
+        connected: Callable[[], bool],
     ) -> None:
         self.account = account
-        self.plan = plan
-        self.intake = intake
-        self.wishes = wishes
-        self.limit = limit
+        self.plan = following.plan
+        self.intake = following.intake
+        self.following = following
+        self.rest = rest
+        self.bell = bell
         self.rounds = 0
-        self.requests = 0
         self.failures = 0
         self.detail = ""
-        self._rest: Rest | None = None
-        self._weights: dict[str, dict[str, float]] = {symbol: {} for symbol in plan.chains}
+        self.listed = CacheCount()
+        """Of the expirations that stand in while nobody tells them."""
+        self._connected = connected
+        self._asked = 0
+        """Requests of the round so far, or of the last one."""
+        self._missing: dict[str, list[str]] = {}
+        """Of each chain that is not whole, what of it is missing."""
         self._expirations: dict[str, tuple[datetime.date, tuple[datetime.date, ...]]] = {}
 
     async def run(self, interval_s: float) -> None:
         """Go round until cancelled; a failure costs its chain one round."""
         while True:
             started_s = time.monotonic()
+            self._asked = 0
             for symbol in self.plan.chains:
                 await self._try(symbol)
                 if not self.rounds:
-                    self._wish()  # the first contracts stream before the last chain has come
+                    await self.following.choose()  # they stream before the last chain has come
             self.rounds += 1
-            self._wish()
+            await self.following.choose()
             await self._rest_of_round(started_s, interval_s)
 
+    def round_s(self, interval_s: float) -> float:
+        """Return how long a round takes now.
+
+        Longer while the market is closed. While it is open and the stream is down, as short as the
+        rate limit allows: the chains alone keep the figures young then.
+        """
+        if not self._open():
+            return interval_s * _CLOSED_TIMES
+        if self._connected():
+            return interval_s
+        per_s = _DOWN_SHARE * self.rest.limit.per_minute / _MINUTE_S
+        return min(interval_s, self._asked / per_s)
+
     async def _rest_of_round(self, started_s: float, interval_s: float) -> None:
-        """Wait for the next round: longer while the market is closed, but not through its open."""
+        """Wait for the next round, but not through an open, nor through the end of the stream."""
         while True:
-            times = 1 if self._open() else _CLOSED_TIMES
-            left_s = started_s + interval_s * times - time.monotonic()
+            left_s = started_s + self.round_s(interval_s) - time.monotonic()
             if left_s <= 0:
                 return
             await asyncio.sleep(min(left_s, _LOOK_S))
@@ -71,72 +98,74 @@ class ChainPoll:
             await self.account.wait_for_person(error)
         except FeedError as error:
             self._failed(symbol, str(error))
+            self._tell(symbol, [f"all of it ({error})"])
 
     async def _chain(self, symbol: str) -> None:
-        rest = await self._ready()
-        weights: dict[str, float] = {}
-        async for found in rest.chain(symbol, await self._listed(rest, symbol)):
+        parts: list[ChainPart] = []
+        missing: list[str] = []
+        async for found in self.rest.chain(symbol, await self._listed(symbol)):
+            self._asked += 1
             if isinstance(found, ChainPart):
-                await self._take(symbol, found, weights)
+                self.intake.chain(symbol, found)
+                parts.append(found)
+                if not found.complete:
+                    missing.append(f"{found.first} to {found.last} (Schwab cut it short)")
             elif isinstance(found, Missing):
                 self.intake.missing(symbol, found)
                 self._failed(symbol, found.reason)
+                missing.append(f"{found.window[0]} to {found.window[-1]} ({found.reason})")
             else:
                 self.intake.repeated(symbol, found.part)
-        self.requests = rest.requests
-        if weights:
-            self._weights[symbol] = weights
+        self._tell(symbol, missing)
+        if parts:
+            await self.following.take(symbol, parts)
 
-    async def _ready(self) -> Rest:
-        client = await self.account.client()
-        if self._rest is None:
-            self._rest = Rest(client, self.limit)
-        self._rest.client = client
-        return self._rest
-
-    async def _listed(self, rest: Rest, symbol: str) -> tuple[datetime.date, ...]:
+    async def _listed(self, symbol: str) -> tuple[datetime.date, ...]:
         """Return the expirations: exchanges list new ones on any day and at any hour.
 
         While nobody tells them, those of an earlier round of the trading date stand in.
         """
+        self._asked += 1
         today = session_date(self.intake.tapes.time.stamp_ns(), calendar_of(symbol))
         day, known = self._expirations.get(symbol, (today, ()))
         try:
-            known = await rest.expirations(symbol, today)
+            known = await self.rest.expirations(symbol, today)
         except SignInError:
             raise
         except FeedError as error:
             if day != today or not known:
+                self.listed.misses += 1
                 raise
+            self.listed.hits += 1
             self._failed(symbol, str(error))
+        else:
+            self.listed.fills += 1
+            self.listed.evictions += symbol in self._expirations and day != today
         self._expirations[symbol] = today, known
         return known
-
-    async def _take(self, symbol: str, part: ChainPart, weights: dict[str, float]) -> None:
-        """Put a part's rows on the tape under one stamp, and weigh its contracts."""
-        stamp_ns = self.intake.chain(symbol, part)
-        names, values = await asyncio.to_thread(rank, part, stamp_ns)
-        weights.update(zip(names, values.tolist(), strict=True))
 
     def _failed(self, symbol: str, reason: str) -> None:
         self.failures += 1
         self.detail = f"{symbol}: {reason}"
         log.warning("chain of %s", self.detail)
 
-    def _wish(self) -> None:
-        """Choose the contracts to stream anew; room is kept for chains that have not come yet.
-
-        Some more than there is room for: the stream takes as many as other services leave.
-        """
-        limit = min(self.plan.limit, self.wishes.learned_limit or self.plan.limit)
-        room = max(0, limit - self.plan.least)
-        if not self.rounds:
-            come = sum(map(bool, self._weights.values()))
-            room = room * come // max(1, len(self._weights))
-        own = self.plan.options
-        chosen = [*own, *(each for each in choose(self._weights, room) if each not in own)]
-        if chosen and chosen != self.wishes.options:
-            self.wishes.options = chosen
+    def _tell(self, symbol: str, missing: list[str]) -> None:
+        """Say which chains are not whole, and once all are, that this is over."""
+        if missing:
+            self._missing[symbol] = missing
+        elif self._missing.pop(symbol, None) is None:
+            return
+        if not self._missing:
+            self.detail = ""
+            self.bell.still(INCOMPLETE)
+            return
+        told = "; ".join(f"{name}: {', '.join(its)}" for name, its in self._missing.items())
+        self.bell.ring(
+            INCOMPLETE,
+            "warning",
+            f"Chains lack windows of expirations: {told}. Their figures stand on older rows there;"
+            " they are asked for again in every round.",
+        )
 
     def _open(self) -> bool:
         try:

@@ -18,7 +18,7 @@ from gex_pipeline.errors import (
     SignInError,
 )
 from gex_pipeline.feeds.schwab.client import renew
-from gex_pipeline.feeds.schwab.fields import Service
+from gex_pipeline.feeds.schwab.fields import OPTIONS, Service
 from gex_pipeline.feeds.schwab.stream import (
     LoginDeniedError,
     Stream,
@@ -30,7 +30,7 @@ from gex_pipeline.streamer.account import Account
 from gex_pipeline.streamer.bell import Bell
 from gex_pipeline.streamer.intake import Intake
 from gex_pipeline.streamer.outage import Outage
-from gex_pipeline.streamer.plan import Plan, is_worth_changing
+from gex_pipeline.streamer.plan import Plan
 from gex_pipeline.streamer.symbollimit import SymbolLimit
 
 STEADY_S = 5.0
@@ -55,6 +55,8 @@ class Wishes:
     def __init__(self, limit: SymbolLimit) -> None:
         self.limit = limit
         self.options: list[str] = []
+        self.room: int | None = None
+        """Contracts that the stream has room for beside all else; None: it has not been open."""
 
     @property
     def learned_limit(self) -> int | None:
@@ -186,13 +188,15 @@ class Connection:
             await asyncio.gather(*brought, return_exceptions=True)
 
     async def _bring(self, stream: Stream, service: Service, wanted: list[str]) -> None:
-        """Bring one service's keys to the wanted ones, if enough differ, as room allows."""
+        """Bring one service's keys to the wanted ones, as room allows."""
         limit, held = self.wishes.limit, stream.held[service]
         room = max(0, limit.symbols - stream.symbols + len(held))
         wanted = wanted[:room]
-        if not is_worth_changing(held, wanted):
-            return
+        if service == OPTIONS:
+            self.wishes.room = room
         have, want = set(held), set(wanted)
+        if have == want:
+            return
         await stream.remove(service, [key for key in held if key not in want])
         await stream.add(service, [key for key in wanted if key not in have])
         if stream.limit is not None and stream.limit < limit.symbols:

@@ -4,14 +4,17 @@ The count at the socket is taken from what came; the decoder and the tapes say o
 became of it. One stamp is on all four, so capture, ledger and tape speak of the same moment.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
+from gex_pipeline.errors import ChainFileError
 from gex_pipeline.feeds.recorder import Recorder
 from gex_pipeline.feeds.schwab.answers import ChainPart, missing_header
 from gex_pipeline.feeds.schwab.decode import Decoder
+from gex_pipeline.feeds.schwab.quotes import read_quotes
 from gex_pipeline.feeds.schwab.rest import Missing
 from gex_pipeline.feeds.schwab.stream import StreamFrame
-from gex_pipeline.feeds.schwab.updates import NOWHERE, Place, SocketCount
+from gex_pipeline.feeds.schwab.updates import NOWHERE, Place, SocketCount, count_quotes
+from gex_pipeline.market.events import Trade
 from gex_pipeline.market.sessions import Calendar
 from gex_pipeline.market.symbology import calendar_of
 from gex_pipeline.streamer.quarantine import Quarantine
@@ -35,6 +38,8 @@ class Intake:
         self._quarantine = quarantine
         self._socket = SocketCount()
         self._connection = 0
+        self._polled: dict[str, float] = {}
+        """The newest price of each symbol that was asked for: those of the plan."""
 
     def connect(self) -> None:
         """Begin a connection: it sends full images first."""
@@ -108,6 +113,31 @@ class Intake:
             self._refused(stamp_ns, NOWHERE, "json", missing.answer)
         self._received(stamp_ns, {Place(calendar, "chain_headers"): 1})
         self.tapes.put(calendar, missing_header(symbol, missing.window, stamp_ns))
+
+    def quotes(self, symbols: Sequence[str], data: bytes) -> int:
+        """Take an answer of /quotes that stands in for the stream; return the symbols in it."""
+        stamp_ns = self.tapes.time.stamp_ns()
+        if self.recorder is not None:
+            self.recorder.take(stamp_ns, 0, "quotes", data, symbol=",".join(symbols))
+        self._received(stamp_ns, count_quotes(data))
+        try:
+            answer = read_quotes(data, symbols, stamp_ns)
+        except ChainFileError:
+            self._refused(stamp_ns, NOWHERE, "json", data)
+            return 0
+        for symbol, events in answer.events.items():
+            for event in events:
+                self.tapes.put(calendar_of(symbol), event)
+                if isinstance(event, Trade):
+                    self._polled[symbol] = event.price
+        return len(answer.events)
+
+    def price(self, symbol: str, *, streamed: bool) -> float | None:
+        """Return the newest price of a share or index, streamed or asked for; None: there is none.
+
+        While the stream is down its last price is not the newest.
+        """
+        return self.decoder.price(symbol) if streamed else self._polled.get(symbol)
 
     def _received(self, stamp_ns: int, updates: Mapping[Place, int]) -> None:
         for (calendar, table), count in updates.items():

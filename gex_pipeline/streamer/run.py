@@ -17,7 +17,6 @@ import msgspec
 import redis
 
 from gex_pipeline.errors import LakeError
-from gex_pipeline.feeds.ratelimit import RateLimit
 from gex_pipeline.feeds.recorder import GB, Recorder
 from gex_pipeline.feeds.schwab.wire import check_wire
 from gex_pipeline.feeds.supervise import Backoff
@@ -32,10 +31,11 @@ from gex_pipeline.hot.tape import floor_of
 from gex_pipeline.lake.parts import read_chain, sync_chain
 from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.streamer.account import Access, Account
+from gex_pipeline.streamer.asking import Asking
 from gex_pipeline.streamer.bell import Bell
-from gex_pipeline.streamer.chainpoll import ChainPoll
 from gex_pipeline.streamer.connection import Connection, Wishes
 from gex_pipeline.streamer.desk import Answer, Desk
+from gex_pipeline.streamer.following import Following
 from gex_pipeline.streamer.intake import Intake
 from gex_pipeline.streamer.markettime import MarketTime
 from gex_pipeline.streamer.plan import Plan
@@ -154,9 +154,10 @@ class Streamer:
         self.account = account
         self.presence = presence
         wishes = Wishes(SymbolLimit(wiring.plan.limit, wiring.root / "symbol_limit.json"))
-        limit = RateLimit(wiring.requests_per_minute)
         self.connection = Connection(account, wiring.plan, intake, wishes, bell)
-        self.chains = ChainPoll(account, wiring.plan, intake, wishes, limit)
+        following = Following(wiring.plan, intake, wishes, self._connected)
+        per_minute = wiring.requests_per_minute
+        self.asking = Asking(account, following, bell, per_minute, self._connected)
 
     async def run(
         self,
@@ -174,7 +175,7 @@ class Streamer:
             self._keep_beating(),
             self.account.keep_fresh(),
             self.presence.keep(self.tapes.time, lambda: self.status(senders)),
-            self.chains.run(wiring.chain_interval_s),
+            *self.asking.loops(wiring.chain_interval_s),
             self.connection.run(backoff, wiring.silence_s, wiring.timeout_s),
             *hears,
         ]
@@ -189,16 +190,24 @@ class Streamer:
 
     def answers(self) -> dict[str, Answer]:
         """Return what can be asked of this process while it runs, by verb."""
-        return {"reconnect": self.connection.take_back, **self.sign_ins.answers()}
+        return {
+            "reconnect": self.connection.take_back,
+            **self.asking.answers(),
+            **self.sign_ins.answers(),
+        }
+
+    def _connected(self) -> bool:
+        return self.connection.connected
 
     def status(self, senders: list[Sender]) -> dict[str, object]:
         """Return what the status hash says."""
-        connection, chains, tally = self.connection, self.chains, self.intake.decoder.tally
+        connection, asking, tally = self.connection, self.asking, self.intake.decoder.tally
         recorder = self.intake.recorder
         refused = sum(tape.refused for tape in self.tapes.by_calendar.values())
         return {
-            "state": "auth_required" if self.account.refused else connection.state,
-            "detail": self.account.refused or connection.detail or chains.detail,
+            "state": self._state(),
+            "stream": connection.state,
+            "detail": self.account.refused or connection.detail or asking.chains.detail,
             "source": self.wiring.source,
             "mode": self.wiring.mode,
             "received": tally.received,
@@ -206,9 +215,7 @@ class Streamer:
             "rejected": sum(tally.rejected.values()) + refused,
             "connections": connection.connections,
             "symbols": connection.held,
-            "chain_rounds": chains.rounds,
-            "chain_failures": chains.failures,
-            "requests": chains.requests,
+            **asking.status(),
             **self.account.status(),
             "sign_in": self.sign_ins.state,
             "positions": " ".join(
@@ -223,6 +230,13 @@ class Streamer:
                 {tape.spool.tape: tape.spool.state() for tape in self.tapes.by_calendar.values()}
             ).decode(),
         }
+
+    def _state(self) -> str:
+        """Return the stream's state; where it is being opened anew, that quotes come by REST."""
+        if self.account.refused:
+            return "auth_required"
+        waiting = self.connection.state in ("connecting", "reconnecting")
+        return "polling" if waiting and self.asking.quotes.active else self.connection.state
 
     def _troubles(self, senders: list[Sender]) -> list[str]:
         """Return what keeps events from disk or hot store; none: nothing does."""

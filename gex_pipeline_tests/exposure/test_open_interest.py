@@ -93,7 +93,9 @@ def test_a_real_weekend_answer_zeroes_nothing(samples: Path) -> None:
     sunday_ns = sessions.et_ns(WEEKEND, 12)
     blank = [each for each in part.events(sunday_ns) if isinstance(each, OptionQuote)]
     good = [
-        msgspec.structs.replace(each, open_interest=index + 1, ts_recv_ns=sunday_ns - 3 * 86_400 * S)
+        msgspec.structs.replace(
+            each, open_interest=index + 1, ts_recv_ns=sunday_ns - 3 * 86_400 * S
+        )
         for index, each in enumerate(blank)
     ]
     columns = Columns("SPX")

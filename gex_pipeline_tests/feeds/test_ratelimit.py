@@ -19,15 +19,3 @@ def test_a_tenth_at_once_then_the_rate() -> None:
     asyncio.run(take())
 
     assert limit.wait_s(time.monotonic()) == pytest.approx(0.5, abs=0.45)
-
-
-def test_a_refusal_closes_it_then_one_probe_goes_first() -> None:
-    """After the pause one request passes, and the next waits its turn."""
-    limit = RateLimit(60)
-    limit.close_for(30)
-    closed_s = time.monotonic()
-
-    assert 29 < limit.wait_s(closed_s) <= 30
-    assert limit.wait_s(closed_s + 30) == 0
-    limit._left -= 1
-    assert limit.wait_s(closed_s + 30) > 0.5

@@ -174,7 +174,7 @@ def test_wire_by_hand() -> None:
     wire = msgspec.msgpack.decode(encode_events([TRADE]))
 
     shared = ["trade", "SPY", RECV_NS - 1000, RECV_NS, 7, None]
-    assert wire == [SCHEMA_VERSION, [[*shared, 687.25, 100.0, None, None, None, None]]]
+    assert wire == [SCHEMA_VERSION, [[*shared, 687.25, 100.0, *[None] * 4, True]]]
 
 
 @given(st.lists(events, max_size=5))
@@ -194,7 +194,8 @@ def test_json_is_for_people() -> None:
     assert encode_json(TRADE) == (
         b'{"type":"trade","symbol":"SPY","ts_event_ns":1765204199999999123,'
         b'"ts_recv_ns":1765204200000000123,"seq":7,"source_seq":null,"price":687.25,"size":100.0,'
-        b'"volume":null,"aggressor":null,"exchange":null,"conditions":null}'
+        b'"volume":null,"aggressor":null,"exchange":null,"conditions":null,'
+        b'"streamed":true}'
     )
 
 

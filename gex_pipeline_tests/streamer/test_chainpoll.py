@@ -1,23 +1,25 @@
 """Rounds of whole chains: how long until the next one."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from gex_pipeline.feeds.ratelimit import RateLimit
 from gex_pipeline.streamer import chainpoll
 from gex_pipeline.streamer.chainpoll import ChainPoll
-from gex_pipeline.streamer.connection import Wishes
 from gex_pipeline.streamer.plan import Plan
-from gex_pipeline.streamer.symbollimit import SymbolLimit
+
+
+async def _nothing() -> None:
+    return None
 
 
 def test_the_open_ends_the_long_wait_of_a_closed_market(monkeypatch: pytest.MonkeyPatch) -> None:
     """A round of the night takes days here; when the market opens the next one begins."""
     nobody: Any = None
-    wishes = Wishes(SymbolLimit(10))
-    poll = ChainPoll(nobody, Plan((), (), (), 10), nobody, wishes, RateLimit(100))
+    following: Any = SimpleNamespace(plan=Plan((), (), (), 10), intake=nobody, choose=_nothing)
+    poll = ChainPoll(nobody, following, nobody, nobody, lambda: True)
     looks = iter([False] * 3)
     monkeypatch.setattr(chainpoll, "_CLOSED_TIMES", 10**9)
     monkeypatch.setattr(chainpoll, "_LOOK_S", 0.01)

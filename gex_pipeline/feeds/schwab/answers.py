@@ -73,7 +73,7 @@ class ChainPart(msgspec.Struct, frozen=True, eq=False):
 
     def events(self, ts_recv_ns: int) -> Iterator[Event]:
         """Yield the header, then a quote of every contract."""
-        spot = _finite(self.chain.spot)
+        spot = finite(self.chain.spot)
         yield ChainHeader(
             symbol=self.chain.symbol,
             ts_event_ns=self.chain.ts_source_ns or ts_recv_ns,
@@ -99,19 +99,19 @@ class ChainPart(msgspec.Struct, frozen=True, eq=False):
             ts_event_ns=int(chain.ts_quote_ns[index]) or chain.ts_source_ns or ts_recv_ns,
             ts_recv_ns=ts_recv_ns,
             underlying=chain.symbol,
-            bid=_finite(chain.bid[index]),
-            ask=_finite(chain.ask[index]),
-            bid_size=_size(row.bid_size),
-            ask_size=_size(row.ask_size),
-            last=_known(row.last),
-            last_size=_size(row.last_size),
-            mark=_known(row.mark),
-            iv=_finite(chain.iv[index]),
-            delta=_known(row.delta),
-            gamma=_finite(chain.gamma[index]),
-            theta=_known(row.theta),
-            vega=_known(row.vega),
-            rho=_known(row.rho),
+            bid=finite(chain.bid[index]),
+            ask=finite(chain.ask[index]),
+            bid_size=size_of(row.bid_size),
+            ask_size=size_of(row.ask_size),
+            last=known(row.last),
+            last_size=size_of(row.last_size),
+            mark=known(row.mark),
+            iv=finite(chain.iv[index]),
+            delta=known(row.delta),
+            gamma=finite(chain.gamma[index]),
+            theta=known(row.theta),
+            vega=known(row.vega),
+            rho=known(row.rho),
             open_interest=int(open_interest) if open_interest >= 0 else None,
             volume=int(volume) if volume >= 0 else None,
             underlying_price=spot,
@@ -130,14 +130,14 @@ def read_part(data: bytes, first: datetime.date, last: datetime.date) -> ChainPa
         ChainFileError: no such JSON.
     """
     header = decode_document(data, _Header, "a Schwab chain JSON")
-    dividend = _known(header.dividend_yield)
+    dividend = known(header.dividend_yield)
     return ChainPart(
         chain=read_chain(data),
         first=first,
         last=last,
         complete=not header.is_chain_truncated,
         delayed=bool(header.is_delayed),
-        interest_rate=_fraction(_known(header.interest_rate)),
+        interest_rate=_fraction(known(header.interest_rate)),
         dividend_yield=None if dividend is None or dividend < 0 else _fraction(dividend),
         rows=dict(_rows(header)),
         answer=data,
@@ -191,19 +191,21 @@ def _rows(header: _Header) -> Iterator[tuple[str, _Row]]:
                 yield from ((row.symbol, row) for row in rows if row.symbol)
 
 
-def _finite(value: float) -> float | None:
+def finite(value: float) -> float | None:
+    """Return a number, or None for NaN, the infinities and what no field can hold."""
     return float(value) if abs(value) < _BIGGEST else None  # NaN compares as False
 
 
-def _known(value: Number) -> float | None:
+def known(value: Number) -> float | None:
     """Return a number, or None for Schwab's -999 and all that is none."""
     given = number(value)
-    return None if math.isnan(given) or given == _ABSENT else _finite(given)
+    return None if math.isnan(given) or given == _ABSENT else finite(given)
 
 
-def _size(value: Number) -> float | None:
-    known = _known(value)
-    return None if known is None or known < 0 else known
+def size_of(value: Number) -> float | None:
+    """Return a number that is not negative, or None."""
+    given = known(value)
+    return None if given is None or given < 0 else given
 
 
 def _fraction(percent: float | None) -> float | None:

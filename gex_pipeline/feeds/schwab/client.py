@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from gex_pipeline.errors import FeedError, SignInError
 from gex_pipeline.feeds.oldtokens import EXPIRED_AT, Wrapped
+from gex_pipeline.feeds.schwab.journal import Journal
 from gex_pipeline.feeds.schwab.library import (
     TOKEN_ENDPOINT,
     AsyncClient,
@@ -45,6 +46,7 @@ class Session(AsyncOAuth2Client):  # type: ignore[misc] # authlib has no types
         super().__init__(**kwargs)
         self.store = store
         self.known = metadata
+        self.journal = Journal()
         self.pause = Pause()
         self.renewals = 0
         """Requests that went to the token endpoint."""
@@ -52,6 +54,12 @@ class Session(AsyncOAuth2Client):  # type: ignore[misc] # authlib has no types
         """A refresh token that was refused, and how: it is not offered again."""
         self._renewing = asyncio.Lock()
         self.register_compliance_hook("refresh_token_response", screened)
+
+    async def send(self, request: Any, **kwargs: Any) -> Any:
+        """Send a request, whatever it is for, and note what came of it."""
+        return await self.journal.send(
+            request, lambda: super(Session, self).send(request, **kwargs)
+        )
 
     async def ensure_active_token(self, token: Any) -> None:
         """Renew the token if its time is near, unless another process has done so."""

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET
 
 from gex_pipeline.feeds.schwab.fields import (
+    EQUITIES,
     ITEMS,
     ONE_TABLE,
     BookItem,
@@ -26,6 +27,7 @@ from gex_pipeline.feeds.schwab.updates import NOWHERE, Place, calendar_of_key
 from gex_pipeline.feeds.schwab.whole import book_events, candle_events
 from gex_pipeline.market.events import Event, Quote, Trade
 from gex_pipeline.market.sessions import Calendar
+from gex_pipeline.market.symbology import to_schwab
 
 _SERVICES = frozenset(get_args(Service))
 
@@ -89,6 +91,11 @@ class Decoder:
         """Drop every state: a new connection sends full images first."""
         for subjects in self._subjects.values():
             subjects.clear()
+
+    def price(self, symbol: str) -> float | None:
+        """Return the newest price of a share or index; None: this connection has told of none."""
+        subject = self._subjects[EQUITIES].get(to_schwab(symbol))
+        return None if subject is None else subject.state.get("last")
 
     def events(self, block: Block, ts_recv_ns: int) -> Iterator[tuple[Calendar, Event]]:
         """Yield the events of one block with the calendar of their tape."""

@@ -7,6 +7,7 @@ from gex_pipeline.errors import ChainFileError
 from gex_pipeline.feeds.capture import WireFrame
 from gex_pipeline.feeds.schwab.answers import missing_header, read_part
 from gex_pipeline.feeds.schwab.decode import Decoder
+from gex_pipeline.feeds.schwab.quotes import read_quotes
 from gex_pipeline.feeds.schwab.stream import read_frame
 from gex_pipeline.market.events import Event
 from gex_pipeline.market.sessions import Calendar
@@ -27,6 +28,8 @@ def replay_capture(frames: Iterable[WireFrame]) -> Iterator[tuple[Calendar, Even
                 at = frame.run, frame.connection
                 decoder.forget()
             yield from _streamed(decoder, frame)
+        elif frame.kind == "quotes":
+            yield from _polled(frame)
         elif frame.kind in ("chain", "missing"):
             calendar = calendar_of(frame.symbol)
             yield from ((calendar, event) for event in _asked_for(frame))
@@ -37,6 +40,15 @@ def _streamed(decoder: Decoder, frame: WireFrame) -> Iterator[tuple[Calendar, Ev
     for block in read.data if read is not None else ():
         yield from decoder.events(block, frame.ts_recv_ns)
     decoder.drain()
+
+
+def _polled(frame: WireFrame) -> Iterator[tuple[Calendar, Event]]:
+    try:
+        answer = read_quotes(frame.data, frame.symbol.split(","), frame.ts_recv_ns)
+    except ChainFileError:
+        return
+    for symbol, events in answer.events.items():
+        yield from ((calendar_of(symbol), event) for event in events)
 
 
 def _asked_for(frame: WireFrame) -> Iterator[Event]:

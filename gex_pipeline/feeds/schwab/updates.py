@@ -4,6 +4,7 @@ It looks at what came, not at what the decoder makes of it, by a rule that anoth
 (docs/quality.md, "What counts as one update"), so that the decoder cannot lose one unseen.
 """
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -172,6 +173,51 @@ def count_chain(data: bytes) -> int | None:
         for strikes in (dates or {}).values()
         for rows in strikes.values()
     )
+
+
+class _QuotedFields(msgspec.Struct, rename="camel"):
+    bid_price: float | str | None = None
+    ask_price: float | str | None = None
+    last_price: float | str | None = None
+
+
+class _QuotedOne(msgspec.Struct, rename="camel"):
+    symbol: str = ""
+    asset_main_type: str = ""
+    quote: _QuotedFields | None = None
+
+
+_quoted = msgspec.json.Decoder(dict[str, Raw])
+_quoted_one = msgspec.json.Decoder(_QuotedOne)
+
+
+def count_quotes(data: bytes) -> Mapping[Place, int]:
+    """Return the updates of an answer of /quotes for shares, funds, indexes and futures."""
+    found: Counter[Place] = Counter()
+    try:
+        ones = _quoted.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return {NOWHERE: 1}
+    for key, raw in ones.items():
+        if key == "errors":
+            continue
+        try:
+            one = _quoted_one.decode(raw)
+        except msgspec.DecodeError:
+            return {NOWHERE: 1}
+        fields = one.quote or _QuotedFields()
+        calendar, is_index = calendar_of_key(key), one.asset_main_type == "INDEX"
+        sides = fields.bid_price is not None or fields.ask_price is not None
+        found[Place(calendar, "quotes")] += sides and not is_index
+        found[Place(calendar, "trades")] += _is_price(fields.last_price)
+    return +found
+
+
+def _is_price(value: float | str | None) -> bool:
+    try:
+        return value is not None and 0 < float(value) < math.inf
+    except ValueError:
+        return False
 
 
 def _is_sale(item: _LevelOneItem) -> bool:
