@@ -5,11 +5,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install up test lint bench lock clean
+.PHONY: help install up test test-live lint bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/'
 
 install: $(STAMP) ## make .venv and install what requirements.txt pins
 
@@ -18,6 +18,9 @@ up: install ## start everything and keep it running until Ctrl-C; HOST=… PORT=
 
 test: install ## run the tests
 	$(BIN)/python -m pytest
+
+test-live: install ## ask the real Schwab with your own credentials; reads only; stop make up first
+	$(BIN)/python -m pytest -m live gex_pipeline_tests/acceptance
 
 lint: install ## check style, types and the dependency rule
 	$(BIN)/ruff check .

@@ -10,6 +10,7 @@ import msgspec
 from gex_pipeline.cli.account import SIMULATED, access, base_url, token_store
 from gex_pipeline.cli.environment import read_environment, service_settings
 from gex_pipeline.cli.logs import log_to_stderr
+from gex_pipeline.cli.needed import missing
 from gex_pipeline.errors import HotStoreError, SettingsError, SignInError
 from gex_pipeline.feeds.schwab.fields import OPTIONS
 from gex_pipeline.feeds.schwab.stream import MOST_BYTES, chunks
@@ -48,6 +49,11 @@ class Preview(msgspec.Struct, frozen=True):
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Print the plan and all problems; open no socket.")
+@click.option(
+    "--ensure-env",
+    is_flag=True,
+    help="Refuse to start unless all that Schwab needs is set; name each missing variable.",
+)
 @click.option("--json", "as_json", is_flag=True, help="With --dry-run: print one JSON object.")
 @click.option(
     "--record/--no-record",
@@ -55,7 +61,9 @@ class Preview(msgspec.Struct, frozen=True):
     help="Keep the wire frames as they came; default: GEX_RECORD, else when simulated.",
 )
 @click.pass_context
-def stream(ctx: click.Context, *, dry_run: bool, as_json: bool, record: bool | None) -> None:
+def stream(
+    ctx: click.Context, *, dry_run: bool, ensure_env: bool, as_json: bool, record: bool | None
+) -> None:
     """Stream market data onto the tape: Schwab's, or the simulator's.
 
     Started by gex up; by hand it needs GEX_REDIS_URL. Whole chains come by REST, then the stream
@@ -64,18 +72,20 @@ def stream(ctx: click.Context, *, dry_run: bool, as_json: bool, record: bool | N
 
     \b
     Example:
-      gex stream --dry-run
+      gex stream --dry-run --ensure-env
       GEX_REDIS_URL=redis://127.0.0.1:6379 gex stream --record
     """
     if dry_run:
-        preview = make_preview()
+        preview = make_preview(ensure_env=ensure_env)
         click.echo(msgspec.json.encode(preview) if as_json else "\n".join(_lines(preview)))
         ctx.exit(2 if preview.problems else 0)
     settings = service_settings(strict=False)
     origin, (plan, problems) = origin_of(settings), _plan(settings)
     problems += _source_problems(settings, origin)
+    if ensure_env:
+        problems += _missing(settings, origin, store=True)
     if problems:
-        raise SettingsError(problems)
+        raise SettingsError(tuple(dict.fromkeys(problems)))
     if settings.gex_redis_url is None:
         raise HotStoreError("GEX_REDIS_URL is not set", "Run gex up, or name the server there.")
     log_to_stderr(settings.gex_log_level, settings.gex_log_format)
@@ -91,8 +101,11 @@ async def _serve(settings: Settings, origin: Origin, wired: Wiring, redis_url: s
         await run_stream(wired, client, access(settings, origin), stop)
 
 
-def make_preview() -> Preview:
-    """Return the preview of this environment; it reads files and opens no socket."""
+def make_preview(*, ensure_env: bool = False) -> Preview:
+    """Return the preview of this environment; it reads files and opens no socket.
+
+    With `ensure_env`, whatever Schwab needs and is not there is among the problems.
+    """
     environment = read_environment()
     reading = read(environment.merged)
     settings, origin = reading.settings, origin_of(reading.settings)
@@ -122,7 +135,7 @@ def make_preview() -> Preview:
             *unknown,
             *plan_problems,
             *_source_problems(settings, origin),
-            *sign_in_problems,
+            *(_missing(settings, origin, store=False) if ensure_env else sign_in_problems),
         ),
     )
 
@@ -177,6 +190,12 @@ def _source_problems(settings: Settings, origin: Origin) -> tuple[str, ...]:
             " Set it and SCHWAB_CLIENT_SECRET, or set GEX_SOURCE to simulator.",
         )
     return ()
+
+
+def _missing(settings: Settings, origin: Origin, *, store: bool) -> tuple[str, ...]:
+    """Return a line for each variable that Schwab needs and that is missing."""
+    signed_in, _ = _signed_in(settings, origin, TokenStore(settings.gex_tokens_dir.absolute()))
+    return tuple(missing(settings, signed_in=signed_in, store=store))
 
 
 def _signed_in(

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gex_pipeline.cli.stream import stream, wiring
+from gex_pipeline.errors import SettingsError
 from gex_pipeline.hot.keys import Keys
 from gex_pipeline.settings import load, origin_of
 from gex_pipeline.streamer.plan import make_plan
@@ -90,6 +91,35 @@ def test_every_problem_is_told_and_no_secret(dry: Path) -> None:
     for part in ("GEX_PORT", "GEX_SYMBOLS: '?'", "GEX_SYMBLOS", "No Schwab token is stored"):
         assert part in result.output
     assert secret not in result.output
+
+
+def test_each_missing_variable_is_named(dry: Path) -> None:
+    """Without --ensure-env an empty environment is the simulator; with it, nothing starts."""
+    names = ("SCHWAB_CLIENT_ID", "SCHWAB_CLIENT_SECRET", "SCHWAB_REFRESH_TOKEN")
+    previewed = run("--dry-run", "--ensure-env")
+    started = run("--ensure-env")
+    elsewhere = run("--dry-run", "--ensure-env", GEX_SOURCE="simulator", SCHWAB_ENABLED="no")
+
+    assert previewed.exit_code == 2
+    assert all(f"{name} is not set" in previewed.output for name in names)
+    assert "gex auth login" in previewed.output
+    assert isinstance(started.exception, SettingsError)
+    assert [line.split()[0] for line in started.exception.problems] == list(names)
+    assert "GEX_SOURCE is simulator" in elsewhere.output
+    assert "SCHWAB_ENABLED is off" in elsewhere.output
+    assert not list(dry.iterdir())
+
+
+def test_a_complete_environment_lacks_nothing(dry: Path) -> None:
+    """Only the hot store's address is needed beside it, where nobody else sets it."""
+    complete = dict.fromkeys(
+        ("SCHWAB_CLIENT_ID", "SCHWAB_CLIENT_SECRET", "SCHWAB_REFRESH_TOKEN"), "x"
+    )
+
+    assert run("--dry-run", "--ensure-env", **complete).exit_code == 0
+    started = run("--ensure-env", **complete).exception
+    assert isinstance(started, SettingsError)
+    assert [line.split()[0] for line in started.problems] == ["GEX_REDIS_URL"]
 
 
 def test_a_wrong_setting_stops_a_start(dry: Path) -> None:
