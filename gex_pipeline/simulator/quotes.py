@@ -9,6 +9,8 @@ from gex_pipeline.market.sessions import et_datetime
 from gex_pipeline.market.symbology import to_schwab
 from gex_pipeline.simulator.desk import Desk
 from gex_pipeline.simulator.fields import as_streamed
+from gex_pipeline.simulator.frames import Item
+from gex_pipeline.simulator.futureoptions import future_option_fields
 from gex_pipeline.simulator.instruments import INSTRUMENTS
 from gex_pipeline.simulator.rows import description
 from gex_pipeline.simulator.valuation import COLUMN
@@ -20,6 +22,37 @@ _MAIN_TYPE: Final = {
     "share": "EQUITY",
     "future": "FUTURE",
     "forex": "FOREX",
+}
+_FUTURE_OPTION: Final = {
+    "bidPrice": "1",
+    "askPrice": "2",
+    "lastPrice": "3",
+    "bidSize": "4",
+    "askSize": "5",
+    "totalVolume": "8",
+    "lastSize": "9",
+    "quoteTime": "10",
+    "tradeTime": "11",
+    "highPrice": "12",
+    "lowPrice": "13",
+    "closePrice": "14",
+    "openPrice": "17",
+    "openInterest": "18",
+    "mark": "19",
+    "tick": "20",
+    "tickAmount": "21",
+    "securityStatus": "29",
+}
+"""Names of /quotes, and the numbers of the stream's fields."""
+_FUTURE_OPTION_TERMS: Final = {
+    "description": "16",
+    "multiplier": "22",
+    "underlying": "24",
+    "strikePrice": "25",
+    "expirationDate": "26",
+    "contractType": "28",
+    "exchange": "30",
+    "exchangeName": "31",
 }
 _ABSENT: Final = -999.0
 
@@ -37,6 +70,8 @@ def quotes_answer(desk: Desk, names: list[str]) -> bytes:
             found[symbol] = quote
         elif name in board.row_of:
             found[name] = _option(desk, name, ts_ns)
+        elif fields := future_option_fields(desk.market, name, ts_ns):
+            found[name] = _future_option(name, fields)
         else:
             invalid.append(name)
     if invalid:
@@ -79,6 +114,18 @@ def _instrument(desk: Desk, symbol: str, ts_ns: int) -> tuple[str, dict[str, obj
         "symbol": name,
         "quote": quote,
         "reference": {"description": instrument.description},
+    }
+
+
+def _future_option(name: str, fields: Item) -> dict[str, object]:
+    quote = {field: fields[number] for field, number in _FUTURE_OPTION.items()}
+    reference = {field: fields[number] for field, number in _FUTURE_OPTION_TERMS.items()}
+    return {
+        "assetMainType": "FUTURE_OPTION",
+        "realtime": True,
+        "symbol": name,
+        "quote": quote,
+        "reference": reference,
     }
 
 

@@ -36,6 +36,7 @@ CONTRACTS = 400
 SPX = "/marketdata/v1/chains"
 START_NS = et_ns(FRIDAY, 10)
 MINUTE_MS = 60_000
+LAST_MS = START_NS // 10**6 + 7 * MINUTE_MS
 FUTURE_OPTIONS = "./ESZ26C6700,./ESZ26P6700,./NQZ26C24500"
 
 
@@ -154,12 +155,12 @@ def test_each_minute_has_a_candle_around_the_prices_that_were_streamed(tmp_path:
 
     async def check() -> None:
         script = [
-            act("jump", at="10:01:30.4", percent=-2),
-            act("basis", at="10:02:20.3", symbols=["/ES"], points=9, for_s=7.2),
+            act("jump", at="10:05:30.4", percent=-2),
+            act("basis", at="10:06:20.3", symbols=["/ES"], points=9, for_s=7.2),
         ]
         async with (
             running(
-                tmp_path, contracts=CONTRACTS, start=START_NS, speed=30.0, script=script
+                tmp_path, contracts=CONTRACTS, start=START_NS, speed=60.0, rate=30, script=script
             ) as server,
             streamer(server) as client,
         ):
@@ -169,14 +170,15 @@ def test_each_minute_has_a_candle_around_the_prices_that_were_streamed(tmp_path:
             await subs(client, FUTURES, futures)
             await subs(client, CHART_EQUITY, equities)
             await subs(client, CHART_FUTURES, futures)
-            await heard(client, CHART_EQUITY, 12)
-            await heard(client, CHART_FUTURES, 8)
+            for service, time in ((CHART_EQUITY, "7"), (CHART_FUTURES, "1")):
+                while not any(item[time] == LAST_MS for _, item in client.items(service)):
+                    await client.listen(len(client.items()) + 1)
             charts = by_key(client.items(CHART_EQUITY)) | by_key(client.items(CHART_FUTURES))
             lasts = streamed_lasts(client)
         assert charts.keys() == lasts.keys()
         assert sum(compared(key, charts[key], lasts[key]) for key in charts) > 100
-        spy = charts["SPY"]
-        assert spy[1]["4"] < 0.985 * spy[1]["3"]  # the jump is within the second minute
+        fallen = next(candle for candle in charts["SPY"] if candle["7"] == LAST_MS - 2 * MINUTE_MS)
+        assert fallen["4"] < 0.985 * fallen["3"]  # the jump is within that minute
         numbers = [item["seq"] for frame in client.data if frame["service"] == CHART_EQUITY
                    for item in frame["content"]]  # fmt: skip
         assert numbers == list(range(len(numbers)))
@@ -188,9 +190,10 @@ def compared(key: str, candles: list[dict[str, Any]], lasts: list[tuple[int, flo
     """Check a key's candles; return how many of its last prices lie in their minutes."""
     time, count = "1" if key.startswith("/") else "7", 0
     times = [candle[time] for candle in candles]
-    assert times == [START_NS // 10**6 + MINUTE_MS * number for number in range(len(times))]
+    assert times == list(range(times[0], times[-1] + 1, MINUTE_MS))
     if time == "7":
-        assert [candle["1"] for candle in candles] == [180 + number for number in range(len(times))]
+        numbers = [180 + (ms - START_NS // 10**6) // MINUTE_MS for ms in times]  # 07:00 is 0
+        assert [candle["1"] for candle in candles] == numbers
         assert {candle["8"] for candle in candles} == {times[0] // 86_400_000}
     for candle in candles:
         opened, high, low, close = (candle[number] for number in "2345")
@@ -264,6 +267,10 @@ def test_options_on_futures_obey_parity_with_their_future(tmp_path: Path) -> Non
             assert call["19"] - put["19"] == pytest.approx(paid, abs=0.6)
             assert call["24"] == put["24"] == "/ESZ26"
             assert (call["28"], put["28"], call["25"]) == ("C", "P", 6700)
+            answer = (await get(server, "/marketdata/v1/quotes", symbols="./ESZ26C6700")).json()
+            asked = answer["./ESZ26C6700"]
+            assert (asked["quote"]["bidPrice"], asked["quote"]["mark"]) == (call["1"], call["19"])
+            assert asked["assetMainType"] == "FUTURE_OPTION"
             for option in told.values():
                 assert 0 < option["1"] < option["2"]
                 assert option["13"] <= option["3"] <= option["12"]
