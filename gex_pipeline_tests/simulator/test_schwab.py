@@ -147,3 +147,42 @@ def test_a_refused_subscription_raises_in_schwab_py(tmp_path: Path) -> None:
                 await stream.level_one_option_subs(names)
 
     run(check())
+
+
+def test_books_candles_and_other_level_one_in_schwab_py(tmp_path: Path) -> None:
+    """Its own handlers label them: books to the market maker, candles with their numbers."""
+
+    async def check() -> None:
+        items: dict[str, list[dict[str, Any]]] = {}
+
+        def keep(message: dict[str, Any]) -> None:
+            items.setdefault(message["service"], []).extend(message["content"])
+
+        async with running(tmp_path, speed=60.0) as server, schwab_client(server) as client:
+            (name,) = await some_options(client, 1)
+            stream = stream_of(client)
+            await stream.login()
+            asked = {
+                "nyse_book": "SPY",
+                "options_book": name,
+                "chart_equity": "SPY",
+                "chart_futures": "/ES",
+                "level_one_forex": "EUR/USD",
+                "level_one_futures_options": "./ESZ26C6700",
+            }
+            for service, key in asked.items():
+                getattr(stream, f"add_{service}_handler")(keep)
+                await getattr(stream, f"{service}_subs")([key])
+            while len(items) < len(asked):
+                await stream.handle_message()
+            await stream.logout()
+        level = items["NYSE_BOOK"][0]["BIDS"][0]
+        assert {"BID_PRICE", "TOTAL_VOLUME", "NUM_BIDS", "BIDS"} == set(level)
+        assert {"EXCHANGE", "BID_VOLUME", "SEQUENCE"} == set(level["BIDS"][0])
+        assert items["OPTIONS_BOOK"][0]["ASKS"]
+        assert items["CHART_EQUITY"][0]["CHART_DAY"] > 20_000
+        assert items["CHART_FUTURES"][0]["CLOSE_PRICE"] > 1000
+        assert items["LEVELONE_FOREX"][0]["BID_PRICE"] < items["LEVELONE_FOREX"][0]["ASK_PRICE"]
+        assert items["LEVELONE_FUTURES_OPTIONS"][0]["UNDERLYING_SYMBOL"] == "/ESZ26"
+
+    run(check())

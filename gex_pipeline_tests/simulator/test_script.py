@@ -4,9 +4,10 @@ import asyncio
 import datetime
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import httpx
+import msgspec
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -402,3 +403,14 @@ def test_the_control_refuses_with_the_fact(tmp_path: Path) -> None:
             assert (await get(server, "/control/script")).json() == []
 
     run(check())
+
+
+@pytest.mark.parametrize("kind", get_args(AnyAct), ids=lambda kind: kind.__name__.lower())
+def test_every_verb_is_documented_with_its_fields(kind: type[AnyAct]) -> None:
+    """The table that a refused script's error names has a row for it."""
+    commands = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
+    rows = [line for line in commands.splitlines() if line.startswith("| `")]
+    (row,) = [line for line in rows if line.startswith(f"| `{kind.__name__.lower()}` |")]
+    told = {field.strip(" `") for field in row.split("|")[2].split(",")} - {""}
+    fields = {field.name for field in msgspec.structs.fields(kind)}
+    assert told == fields - {"at", "for_s"}
