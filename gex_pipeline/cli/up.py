@@ -13,6 +13,7 @@ import click
 
 from gex_pipeline.cli.environment import service_settings
 from gex_pipeline.errors import GexError, PortError, StartError
+from gex_pipeline.feeds.consent import utc_text
 from gex_pipeline.gateway.keys import KeyStore
 from gex_pipeline.gateway.signin import one_time_link
 from gex_pipeline.hot.embedded import EmbeddedServer, connect
@@ -182,12 +183,27 @@ def _screen(settings: Settings, stack: Stack) -> Iterator[str]:
     yield f"  Dagster     {dagster}   in a few seconds"
     if simulated:
         yield f"  simulator   http://127.0.0.1:{ports.simulator}"
+    else:
+        yield f"  sign-in     {_sign_in_words(settings)}"
     yield f"  hot store   {_hot_words(place.redis_url, embedded=not settings.gex_redis_url)}"
     yield f"  symbols     {', '.join(settings.gex_symbols)}"
     yield f"  data        {_shown(place.root)}   logs: {_shown(place.root / 'log')}"
     yield ""
     yield "Ctrl-C stops all of it."
     yield ""
+
+
+def _sign_in_words(settings: Settings) -> str:
+    from gex_pipeline.cli.account import token_store  # loads schwab-py
+    from gex_pipeline.cli.signinstatus import status_of
+
+    origin = origin_of(settings)
+    found = status_of(settings, origin, token_store(settings, origin))
+    if found.problem:
+        return found.problem
+    if found.consent_ends_ts is None:
+        return found.note
+    return f"until {utc_text(found.consent_ends_ts)}; another one: gex auth login"
 
 
 def _hot_words(url: str, *, embedded: bool) -> str:

@@ -11,7 +11,7 @@ from gex_pipeline.errors import SimulatorHeldError
 
 def replace_file(path: Path, data: bytes) -> None:
     """Put a file in place by one rename, readable by its owner only."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     part = path.with_name(f".{path.name}.{os.getpid()}")
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "wb") as file:

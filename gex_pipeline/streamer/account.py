@@ -38,6 +38,8 @@ class Account:
         self.journal = Journal()
         """Of all requests, whichever client sent them."""
         self._error: SignInError | None = None
+        self._over: SignInError | None = None
+        """What the last pause was told by: who hears of it late need not wait."""
         self._due_after_days = access.due_after_days
         self._look_s = look_s
         self._open_client = access.open_client
@@ -66,9 +68,11 @@ class Account:
 
         New is what differs from the one in use: one that came meanwhile ends the wait at once.
         """
-        self._error = error
+        if error is self._over:
+            return
+        self._error = self._error or error
         self._paused.set()
-        self.bell.ring("auth_required", "critical", str(error))
+        self.bell.ring("auth_required", "critical", str(self._error))
         dead = self._in_use()
         while self._stored() in (None, dead):  # noqa: ASYNC110 # another process writes the file
             await asyncio.sleep(_LOOK_S)
@@ -76,6 +80,7 @@ class Account:
             self._client.session.adopt()
         if self._error is not None:
             log.info("a new sign-in is stored; streaming goes on")
+            self._over = self._error
         self._error = None
         self._paused.clear()
         self.bell.still("auth_required")

@@ -259,6 +259,24 @@ def test_the_simulator_is_signed_in_to_as_well(tmp_path: Path) -> None:
     at_desk(tmp_path, act)
 
 
+def test_a_refresh_token_of_the_settings_fills_an_empty_store(tmp_path: Path) -> None:
+    """It renews; nobody knows when its consent ends, and the status says so."""
+
+    async def act(desk: Desk) -> None:
+        await desk.sign_in()
+        refresh = desk.store.read()["token"]["refresh_token"]
+        more = {"SCHWAB_REFRESH_TOKEN": refresh, "GEX_TOKENS_DIR": str(desk.folder / "other")}
+        code, out, err = await desk.run("status", "--json", **more)
+        found = json.loads(out)
+        assert (code, found["consent_ends_ts"], found["consent_age_s"]) == (0, None, None)
+        assert "age is unknown" in found["note"]
+        assert "nobody knows when its consent ends" in err
+        code, out, _ = await desk.run("verify", **more)
+        assert (code, "age is unknown" in out) == (0, True)
+
+    at_desk(tmp_path, act)
+
+
 def test_every_missing_credential_is_named(tmp_path: Path) -> None:
     """Both at once, exit code 2."""
 

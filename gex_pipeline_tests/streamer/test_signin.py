@@ -137,9 +137,9 @@ def run_out(store: TokenStore) -> None:
     store.write(wrapped | {"token": wrapped["token"] | {"expires_at": EXPIRED_AT}})
 
 
-async def dead(account: Account, client: Any, bell: Bell) -> None:
+async def dead(account: Account, client: Any, bell: Bell) -> SignInError:
     """See that a refused sign-in paused everything: one alert, one call, and no call more."""
-    with pytest.raises(SignInError, match="gex auth login"):
+    with pytest.raises(SignInError, match="gex auth login") as caught:
         await asyncio.wait_for(account.until_paused(), WITHIN_S)
     assert [(each.name, each.level) for each in bell.active.values()] == [
         ("auth_required", "critical")
@@ -148,6 +148,7 @@ async def dead(account: Account, client: Any, bell: Bell) -> None:
     for _ in range(20):
         await asyncio.sleep(0.05)
         assert client.session.renewals == 1
+    return caught.value
 
 
 def test_row_28_and_pain_4_a_dead_sign_in_pauses_rings_once_and_ends_with_a_new_one(
@@ -166,7 +167,7 @@ def test_row_28_and_pain_4_a_dead_sign_in_pauses_rings_once_and_ends_with_a_new_
             run_out(store)
             client.session.token["expires_at"] = EXPIRED_AT
             loops = [asyncio.create_task(each) for each in (account.keep_fresh(), account.client())]
-            await dead(account, client, bell)
+            told = await dead(account, client, bell)
 
             other = SignIn(sign_in.app, TokenStore(store.folder))
             await other.finish(await consent(other.begin().url))
@@ -174,6 +175,9 @@ def test_row_28_and_pain_4_a_dead_sign_in_pauses_rings_once_and_ends_with_a_new_
             await until(lambda: not account.refused)
             assert (await again.get_user_preferences()).status_code == httpx.codes.OK
             assert not bell.active
+            late = asyncio.create_task(account.wait_for_person(told))
+            await asyncio.wait_for(late, WITHIN_S)
+            assert not account.refused
             loops[0].cancel()
             await asyncio.gather(*loops, return_exceptions=True)
             await account.close()

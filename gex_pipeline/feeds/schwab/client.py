@@ -63,7 +63,7 @@ class Session(AsyncOAuth2Client):  # type: ignore[misc] # authlib has no types
 
     async def ensure_active_token(self, token: Any) -> None:
         """Renew the token if its time is near, unless another process has done so."""
-        if self.left_s > self.leeway:
+        if self.left_s > self._margin_s:
             return
         alive = self.left_s > _CLOSE_S
         if alive and (self._renewing.locked() or self.pause.left_s):
@@ -82,6 +82,11 @@ class Session(AsyncOAuth2Client):  # type: ignore[misc] # authlib has no types
         """Life that the access token has left."""
         return float((self.token.get("expires_at") or EXPIRED_AT) - self.store.now_s())
 
+    @property
+    def _margin_s(self) -> float:
+        """Life that is left when a renewal is due: the same share of any token's life."""
+        return float(self.leeway * self.token.get("expires_in", ACCESS_LIFE_S) / ACCESS_LIFE_S)
+
     async def renew(self, *, force: bool = False) -> None:
         """Take a new access token; `force`: even if ours is good, but not if a newer one is stored.
 
@@ -91,7 +96,7 @@ class Session(AsyncOAuth2Client):  # type: ignore[misc] # authlib has no types
         """
         async with self._renewing, self.store.locked():
             fresh = self.adopt()
-            if self.left_s > self.leeway and (fresh or not force):
+            if self.left_s > self._margin_s and (fresh or not force):
                 return
             if self.pause.left_s:
                 fact = (
@@ -135,6 +140,7 @@ class Session(AsyncOAuth2Client):  # type: ignore[misc] # authlib has no types
         other = wrapped["creation_timestamp"] != self.known.creation_timestamp
         if not (renewed or other or token["refresh_token"] != self.token.get("refresh_token")):
             return False
+        self._dead = None
         self.token = OAuth2Token.from_dict(dict(token))
         self.known.token = self.token
         self.known.creation_timestamp = wrapped["creation_timestamp"]

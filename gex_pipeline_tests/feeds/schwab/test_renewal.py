@@ -141,6 +141,26 @@ def test_row_27_calls_in_ten_minutes_of_failure() -> None:
     assert pause.left_s == 0
 
 
+def test_a_short_life_is_renewed_at_the_same_share_of_it(tmp_path: Path) -> None:
+    """Of a minute, ten seconds before its end: a life below the margin is no renewal a request."""
+
+    def calls_with(left_s: float) -> int:
+        store = stored(tmp_path, left_s)
+        wrapped = store.read()
+        store.write(wrapped | {"token": wrapped["token"] | {"expires_in": 60}})
+        seen: list[int] = []
+
+        async def act(client: Any, server: Endpoint) -> None:
+            await renew(client)
+            seen.append(server.calls)
+
+        use(store, lambda _: ok(), act)
+        return seen[0]
+
+    assert calls_with(45) == 0
+    assert calls_with(5) == 1
+
+
 def test_row_28_a_dead_token_is_offered_once(tmp_path: Path) -> None:
     """Twenty callers: one call, one error; the store notes it for other processes."""
     store = stored(tmp_path, NEAR_S)
