@@ -6,7 +6,7 @@ import redis
 
 from gex_pipeline.errors import FeedError
 from gex_pipeline.hot import control
-from gex_pipeline.hot.alerts import active_alerts, read_alerts
+from gex_pipeline.hot.alerts import Alert, active_alerts, read_alerts, tell_alert
 from gex_pipeline.hot.keys import Keys
 from gex_pipeline.streamer.bell import Bell
 from gex_pipeline.streamer.desk import Answer, Desk
@@ -103,3 +103,39 @@ def test_an_alert_is_told_once_and_ends(client: redis.Redis, keys: Keys) -> None
     ]
     assert [one.text for one in active_alerts(alerts)] == ["another program"]
     assert list(bell.active) == ["stream_taken"]
+
+
+def test_alerts_of_the_process_before_end_with_their_reason(
+    client: redis.Redis, keys: Keys
+) -> None:
+    """What is over ends although this process never rang it, also before it knew of it."""
+    for service, name in (
+        (SERVICE, "stream_down"),
+        (SERVICE, "service_off"),
+        (SERVICE, "symbol_limit"),
+        ("archive", "disk_full"),
+    ):
+        alert = Alert(name=name, service=service, level="warning", text=name, ts_ns=1)
+        tell_alert(client, keys, alert)
+    bell = Bell(SERVICE)
+    bell.still("stream_down")
+    bell.ring("service_off", "warning", "another one")
+
+    async def adopted() -> None:
+        task = asyncio.create_task(bell.run(client, keys))
+        while "symbol_limit" not in bell.active:  # noqa: ASYNC110 # it comes from the store
+            await asyncio.sleep(0.01)
+        bell.still("symbol_limit")
+        while bell._untold:  # noqa: ASYNC110 # the stream is another process's
+            await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(adopted())
+
+    entries = client.xrange(keys.alerts())
+    active = active_alerts(read_alerts(entries))  # type: ignore[arg-type] # a union with async
+    assert [(one.name, one.text) for one in active] == [
+        ("disk_full", "disk_full"),
+        ("service_off", "another one"),
+    ]
