@@ -19,7 +19,7 @@ from gex_pipeline.market.events import Event, Gap
 from gex_pipeline.market.sessions import Calendar, et_ns
 from gex_pipeline.simulator.connection import Pace
 from gex_pipeline.simulator.server import SimulatedServer
-from gex_pipeline.streamer.account import Account
+from gex_pipeline.streamer.account import Access, Account
 from gex_pipeline.streamer.bell import Bell
 from gex_pipeline.streamer.connection import Connection, Wishes
 from gex_pipeline.streamer.intake import Intake
@@ -56,17 +56,22 @@ class Live:
         spools = open_spools(folder, {}, fsync_ms=50)
         self.tapes = Tapes(spools, self.time)
         self.store = TokenStore(server.root / "tokens")
-        self.account = Account(
-            self.store,
-            lambda: open_client(self.store, "key", "secret", base_url=self.url, timeout_s=5.0),
-        )
+        nobody: Any = None
+        access = Access(self.store, self.open_client, nobody, 6.0)
+        self.account = Account(access, self.bell, look_s=0.1)
         self.plan = make_plan(("SPX", "SPY"), ("/MES",), symbols)[0]
         self.wishes = Wishes(SymbolLimit(symbols, folder / "symbol_limit.json"))
         self.quarantine = Quarantine(folder / "quarantine")
         quiet = Quiet(self.tapes, frozenset(), SILENCE_S)
         self.intake = Intake(self.tapes, self.quarantine, quiet)
         self.connection = Connection(self.account, self.plan, self.intake, self.wishes, self.bell)
+        self.spare: list[str] = []
+        """Contracts that are not wanted yet."""
         self._tasks: list[asyncio.Task[None]] = []
+
+    def open_client(self) -> Any:
+        """Return a signed-in client."""
+        return open_client(self.store, "key", "secret", base_url=self.url, timeout_s=5.0)
 
     @property
     def taken(self) -> int:
@@ -136,6 +141,22 @@ class Live:
                 self._assert_alive("all subscribed")
                 await asyncio.sleep(0.02)
 
+    async def over(self, verb: str) -> None:
+        """Wait until an act has ended."""
+        async with asyncio.timeout(WAIT_S):
+            while verb in (await self.state())["acts"]:  # noqa: ASYNC110 # another clock's end
+                await asyncio.sleep(0.05)
+
+    async def subscribed(self, service: str, keys: list[str]) -> None:
+        """Wait until these are what is subscribed of a service."""
+        async with asyncio.timeout(WAIT_S):
+            while set(await self._held(service)) != set(keys):  # noqa: ASYNC110 # a vendor's state
+                await asyncio.sleep(0.05)  # another process's state
+
+    async def _held(self, service: str) -> list[str]:
+        held: list[str] = (await self.state())["subscribed"].get(service, [])
+        return held
+
     async def more(self, items: int = 100) -> None:
         """Wait until so many more items have become events."""
         until = self.taken + items
@@ -200,7 +221,8 @@ async def live(
         port = server.port if through is None else through(server.port)
         stage = Live(server, folder / "root", port, symbols)
         await SimulatedTime(stage.url, stage.time).first(asyncio.Event())
-        stage.wishes.options = await _contracts(server, contracts)
+        found = await _contracts(server, 2 * contracts)
+        stage.wishes.options, stage.spare = found[:contracts], found[contracts:]
         try:
             yield stage
         finally:

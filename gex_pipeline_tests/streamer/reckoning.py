@@ -10,7 +10,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from gex_pipeline.market.events import Event, Gap, OptionQuote, Quote, Trade
+from gex_pipeline.market.events import (
+    BookUpdate,
+    Candle,
+    Event,
+    Gap,
+    OptionQuote,
+    Quote,
+    Trade,
+)
 from gex_pipeline.market.sessions import Calendar
 from gex_pipeline.market.symbology import to_schwab
 from gex_pipeline_tests.streamer.sendlog import Told, expected, lines, told
@@ -57,9 +65,8 @@ def _runs(tapes: Mapping[Calendar, Iterable[Event]]) -> list[Run]:
                 number += 1
             while len(runs) <= number:
                 runs.append(defaultdict(list))
-            if isinstance(event, Quote | Trade) or (
-                isinstance(event, OptionQuote) and event.streamed
-            ):
+            row = isinstance(event, OptionQuote) and not event.streamed
+            if isinstance(event, Quote | Trade | OptionQuote | BookUpdate | Candle) and not row:
                 runs[number][to_schwab(event.symbol)].append(told(event))
     return [run for run in runs if run]
 

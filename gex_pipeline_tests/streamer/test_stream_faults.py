@@ -13,7 +13,6 @@ import pytest
 
 from gex_pipeline.errors import FeedClosedError
 from gex_pipeline.feeds.schwab import stream as schwab_stream
-from gex_pipeline.feeds.schwab.client import open_client
 from gex_pipeline.feeds.schwab.fields import EQUITIES
 from gex_pipeline.feeds.schwab.stream import Stream
 from gex_pipeline.market.sessions import et_ns
@@ -73,8 +72,7 @@ def test_a_black_hole_is_a_silence_and_ends_with_it(tmp_path: Path) -> None:
                 hole.proxy.fault = "silence"
                 await stage.until(lambda: heard, "the silence is told")
                 say(f"black hole: told after {time.monotonic() - since_s:.2f} s")
-                while time.monotonic() < since_s + HOLE_S:
-                    await asyncio.sleep(0.1)
+                await asyncio.sleep(max(0.0, since_s + HOLE_S - time.monotonic()))
                 hole.proxy.fault = ""
                 await stage.recovered(time.monotonic(), "behind the black hole")
 
@@ -95,13 +93,12 @@ def test_a_night_of_heartbeats_is_no_silence(tmp_path: Path) -> None:
             await stage.play("freeze")
             stage.start()
             await stage.full()
-            frames, until_s = stage.taken, time.monotonic() + 2 * SILENCE_S
-            while time.monotonic() < until_s:
-                await asyncio.sleep(0.1)
+            told = stage.taken
+            await asyncio.sleep(2 * SILENCE_S)  # nothing may happen in it
 
             assert stage.connection.state == "streaming"
             assert (stage.connection.connections, stage.gaps(), stage.rung) == (1, [], set())
-            assert stage.taken - frames < 100
+            assert stage.taken - told < 100
             await stage.reckoned()
 
     run(check())
@@ -118,10 +115,12 @@ def test_heavy_late_swapped_and_doubled_frames_lose_nothing(
 
     async def check() -> None:
         async with live(tmp_path, pace=Pace(100.0, heartbeat_s=BEAT_S)) as stage:
-            await stage.play(verb, for_s=4.0, **fields)
             await stage.begun()
-            stage.wishes.options = stage.wishes.options[4:]
+            await stage.play(verb, for_s=3.0, **fields)
+            if verb != "shuffle":  # an update that overtakes its image has half a state
+                stage.wishes.options = stage.wishes.options[4:] + stage.spare[:4]
             await stage.full()
+            await stage.over(verb)
             await stage.more()
             reckoning = await stage.reckoned()
 
@@ -141,7 +140,7 @@ def test_a_request_over_the_limit_is_never_sent_and_would_be_survived(
     async def check() -> None:
         pace = Pace(100.0, symbol_limit=5_000)
         async with live(tmp_path, pace=pace) as stage:
-            client = open_client(stage.store, "key", "secret", base_url=stage.url)
+            client = stage.open_client()
             for at_once, is_served in (
                 (schwab_stream.MOST_BYTES, True),
                 (REQUEST_LIMIT * 2, False),

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from gex_pipeline.errors import LibraryError
-from gex_pipeline.feeds.schwab.library import StreamClient
+from gex_pipeline.feeds.schwab.library import AsyncOAuth2Client, StreamClient, http
 from gex_pipeline.feeds.schwab.openrequests import RequestTable, Ticket
 
 _KNOWN: Final = "1.5.1"
@@ -103,11 +103,18 @@ class Wire(StreamClient):  # type: ignore[misc] # schwab-py has no types
 
 
 async def check_wire() -> None:
-    """See that schwab-py still does what `Wire` stands on: one request, written, not waited for.
+    """See that the libraries still do what we stand on.
+
+    schwab-py: one request, written, not waited for. authlib: a session of the library that we take
+    transports and errors from, httpx or httpx2.
 
     Raises:
-        LibraryError: the installed version does it in another way.
+        LibraryError: an installed version does it in another way.
     """
+    if not issubclass(AsyncOAuth2Client, http.AsyncClient):
+        raise LibraryError(
+            f"authlib's session is none of {http.__name__}", "Install authlib below version 2"
+        )
     table = RequestTable()
     wire = Wire(None, table)
     wire._socket = paper = _Paper()

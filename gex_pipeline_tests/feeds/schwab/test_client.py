@@ -10,7 +10,6 @@ import pytest
 from gex_pipeline.errors import FeedError, SignInError
 from gex_pipeline.feeds.oldtokens import EXPIRED_AT
 from gex_pipeline.feeds.schwab.client import open_client, renew
-from gex_pipeline.feeds.schwab.library import http
 from gex_pipeline.feeds.tokens import TokenStore
 from gex_pipeline_tests.simulator.serving import running
 
@@ -36,11 +35,6 @@ def expire(store: TokenStore, **changes: Any) -> None:
     """Make the stored access token an old one."""
     wrapped = store.read()
     store.write(wrapped | {"token": wrapped["token"] | {"expires_at": EXPIRED_AT} | changes})
-
-
-def test_the_session_is_the_http_library_that_we_map() -> None:
-    """Another installed one would pass its errors by our `except`."""
-    assert http.__name__ == "httpx"
 
 
 def test_an_expired_token_is_renewed_once_for_many_callers(tmp_path: Path) -> None:
