@@ -99,7 +99,11 @@ class TokenStore:
         """
         if self.empty:
             return
-        handle = self._open_lock()
+        try:
+            handle = self._open_lock()
+        except OSError as error:
+            log.warning("%s cannot be written (%s)", self.folder, type(error).__name__)
+            return
         try:
             if _try_lock(handle):  # else somebody renews, and keeps the old file as well
                 sweep_partials(self.folder, self.now_s())
@@ -161,10 +165,17 @@ class TokenStore:
     async def locked(self) -> AsyncIterator[None]:
         """Hold the lock of this store against every other process.
 
+        On a disk that refuses even that, there is no lock: a token is renewed all the same.
+
         Raises:
             FeedError: another process has held it for too long.
         """
-        handle = self._open_lock()
+        try:
+            handle = self._open_lock()
+        except OSError as error:
+            log.warning("no lock can be had in %s (%s)", self.folder, type(error).__name__)
+            yield
+            return
         try:
             await _acquire(handle)
             yield

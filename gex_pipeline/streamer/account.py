@@ -111,7 +111,8 @@ class Account:
             wrapped = self.store.read()
         except SignInError as error:
             return {"consent_age_s": None, "consent_ends_ts": None, "access_ends_ts": None} | {
-                "consent_note": str(error)
+                "consent_note": str(error),
+                "token_problem": self.store.problem,
             }
         consent = consent_of(wrapped, self.store.now_s(), self._due_after_days)
         return {

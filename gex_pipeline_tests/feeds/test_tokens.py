@@ -49,6 +49,13 @@ def test_a_disk_that_refuses_loses_no_token(tmp_path: Path) -> None:
 
     store.write(WRAPPED)
     problem, kept, saved = store.problem, store.read(), store.save()
+    store.prepare()
+
+    async def renews() -> None:
+        async with store.locked():
+            store.write(WRAPPED)
+
+    asyncio.run(renews())
     store.folder.unlink()
 
     assert (kept, saved) == (WRAPPED, False)

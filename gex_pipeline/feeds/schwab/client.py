@@ -94,8 +94,9 @@ class Session(AsyncOAuth2Client):  # type: ignore[misc] # authlib has no types
             SignInError: the refresh token is dead.
             FeedError: the endpoint gives none for now.
         """
+        held = self.token.get("access_token")
         async with self._renewing, self.store.locked():
-            fresh = self.adopt()
+            fresh = self.adopt() or self.token.get("access_token") != held
             if self.left_s > self._margin_s and (fresh or not force):
                 return
             if self.pause.left_s:

@@ -4,10 +4,12 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from gex_pipeline.errors import FeedError, SignInError
 from gex_pipeline.feeds.schwab.library import OAuthError, http
+from gex_pipeline.feeds.wall import wall_s
 
 FIRST_PAUSE_S: Final = 5.0
 LONGEST_PAUSE_S: Final = 300.0
@@ -110,5 +112,11 @@ def _object_of(response: Any) -> dict[str, Any]:
 
 
 def _retry_after_s(response: Any) -> float | None:
+    """Return what Retry-After asks for, in seconds or as a date; None: nothing that can be read."""
     text = response.headers.get("Retry-After", "").strip()
-    return float(text) if text.isdigit() else None
+    if text.isdigit():
+        return float(text)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - wall_s())
+    except ValueError:
+        return None

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,30 @@ def test_row_27_a_silent_endpoint_holds_up_nobody_else(tmp_path: Path) -> None:
         assert server.calls == 1
 
     use(store, lambda _: None, act, timeout_s=2.0)
+
+
+def test_many_refused_requests_are_one_renewal(tmp_path: Path) -> None:
+    """Eight answers of 401 at once: the first renews, the others find that it is done."""
+    store = stored(tmp_path, 1000)
+
+    async def act(client: Any, server: Endpoint) -> None:
+        await asyncio.gather(*(renew(client, force=True) for _ in range(8)))
+        assert server.calls == 1
+
+    use(store, lambda _: ok(), act)
+
+
+def test_row_27_retry_after_may_be_a_date(tmp_path: Path) -> None:
+    """As the gateway may say it; it is kept to like seconds."""
+    store = stored(tmp_path, 0)
+    said = Said(429, "", {"Retry-After": formatdate(wall_s() + 90, usegmt=True)})
+
+    async def act(client: Any, _: Endpoint) -> None:
+        with pytest.raises(FeedError, match="429"):
+            await renew(client)
+        assert 30 < client.session.pause.left_s <= 90
+
+    use(store, lambda _: said, act)
 
 
 def test_row_27_no_storm_once_the_token_is_over(tmp_path: Path) -> None:

@@ -1,7 +1,10 @@
 """A person's sign-in against the simulator: consent page, code, token; and what can go wrong."""
 
 import asyncio
+import datetime
 import socket
+import ssl
+import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +12,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import httpx
 import pytest
+from cryptography import x509
 
 from gex_pipeline.errors import ConsentError, FeedError, SignInError
 from gex_pipeline.feeds.schwab.callback import listening
@@ -300,6 +304,34 @@ def test_the_listener_refuses_all_else_and_stays(tmp_path: Path) -> None:
                 await visit(answer_of(pending))
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_the_certificate_names_the_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    """A browser that trusts it finds nothing else to complain of; one day; its key is not kept."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+
+    async def run() -> None:
+        app = application("http://127.0.0.1:9", f"https://{host}:{free_port()}")
+        sign_in = SignIn(app, TokenStore(tmp_path))
+        pending = sign_in.begin()
+        port = int(urlsplit(app.redirect_uri).port or 0)
+        async with listening(app.redirect_uri, sign_in.fits, wall_s()):
+            text = await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", port))
+            trusting = ssl.create_default_context(cadata=text)
+            async with httpx.AsyncClient(verify=trusting, trust_env=False) as browser:
+                assert (await browser.get(answer_of(pending))).status_code == httpx.codes.OK
+        made = x509.load_pem_x509_certificate(text.encode())
+        life = made.not_valid_after_utc - made.not_valid_before_utc
+        assert life < datetime.timedelta(days=2)
+
+    asyncio.run(run())
+
+    assert not list(folder.iterdir())
 
 
 def test_where_nothing_can_be_listened_on_the_address_is_pasted(tmp_path: Path) -> None:
