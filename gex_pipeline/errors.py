@@ -236,7 +236,7 @@ class FeedTakenError(FeedError):
     def __init__(self, said: str) -> None:
         super().__init__(
             f"Schwab gave the stream to another program ({said})",
-            "Stop that program, then restart the streamer: a user has one stream.",
+            "A user has one stream: stop that program, then: gex control reconnect streamer.",
         )
 
 

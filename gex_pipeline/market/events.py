@@ -166,7 +166,8 @@ class Gap(_Happened, frozen=True, kw_only=True, tag="gap"):
     ts_from_ns: Nanoseconds
     ts_to_ns: Nanoseconds
     cause: str
-    """disconnect, restart, silence, unspooled, damaged, lost, source_sequence, …"""
+    """disconnect, restart, silence, taken (by another program), unreadable (data that are no JSON),
+    unspooled, damaged, lost, source_sequence, …"""
     first_seq: Count | None = None
     """The missing numbers of our tape, if they are numbers of our tape, both ends in it."""
     last_seq: Count | None = None

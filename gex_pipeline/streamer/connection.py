@@ -144,8 +144,10 @@ class Connection:
         served = self._serve(stream, backoff)
         ways = (stream.ended(), _watch(silence), served, self.account.until_paused())
         tasks = [asyncio.create_task(way) for way in ways]
+        ended = False
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            ended = True
             for task in tasks:
                 if task.done():
                     task.result()
@@ -154,7 +156,7 @@ class Connection:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             self.frames += stream.frames
-            await stream.close()
+            await stream.close(goodbye=not ended)
 
     async def _serve(self, stream: Stream, backoff: Backoff) -> None:
         """Sign in and subscribe; then follow the wishes as they change."""

@@ -6,6 +6,7 @@ event of the simulator's send log is on the tapes exactly once or inside a gap.
 
 import asyncio
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,16 @@ from gex_pipeline.errors import FeedClosedError
 from gex_pipeline.feeds.schwab import stream as schwab_stream
 from gex_pipeline.feeds.schwab.fields import EQUITIES
 from gex_pipeline.feeds.schwab.stream import Stream
-from gex_pipeline.market.sessions import et_ns
+from gex_pipeline.market.events import Event, Quote
+from gex_pipeline.market.sessions import Calendar, et_ns
 from gex_pipeline.simulator.connection import Pace
 from gex_pipeline.simulator.server import REQUEST_LIMIT
 from gex_pipeline_tests.faults.proxy import FaultProxy, fault_proxy
 from gex_pipeline_tests.simulator.test_script import FRIDAY
 from gex_pipeline_tests.streamer.live import BEAT_S, SILENCE_S, Live, live, run, say
+from gex_pipeline_tests.streamer.reckoning import reckon
 
+Tapes = dict[Calendar, list[Event]]
 INTERRUPTIONS: dict[str, tuple[str, dict[str, Any], str, str]] = {
     "cut": ("cut", {"for_s": 1.0}, "disconnect", "broke"),
     "torn frame": ("tear", {}, "disconnect", "broke"),
@@ -127,8 +131,19 @@ def test_heavy_late_swapped_and_doubled_frames_lose_nothing(
             say(f"{verb}: {reckoning}")
             assert reckoning.in_gaps == 0
             assert (stage.connection.connections, stage.gaps(), stage.rung) == (1, [], set())
+            for tampered in lost_and_doubled(stage.events()):
+                with pytest.raises(AssertionError):
+                    reckon(stage.server.root, tampered)
 
     run(check())
+
+
+def lost_and_doubled(tapes: Tapes) -> Iterator[Tapes]:
+    """The tapes with one quote missing, and with one twice: what no comparison may pass."""
+    equity = tapes["equity"]
+    place = max(at for at, event in enumerate(equity) if isinstance(event, Quote))
+    yield tapes | {"equity": equity[:place] + equity[place + 1 :]}
+    yield tapes | {"equity": equity[: place + 1] + equity[place:]}
 
 
 def test_a_request_over_the_limit_is_never_sent_and_would_be_survived(

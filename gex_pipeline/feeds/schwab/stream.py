@@ -198,20 +198,23 @@ class Stream:
             gone = set(chunk)
             self.held[service] = [key for key in self.held[service] if key not in gone]
 
-    async def close(self) -> None:
-        """Say goodbye if the socket still listens, and close it."""
-        with contextlib.suppress(Exception):
-            async with asyncio.timeout(_CLOSE_WAIT_S):
-                if self._wire.is_open and self._failure is None:
-                    await self._ask(self._wire.logout)
+    async def close(self, *, goodbye: bool = True) -> None:
+        """Say goodbye if the socket still listens, and close it; without, drop it at once."""
+        if goodbye and self._failure is None:
+            await _soon(self._logout())
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.gather(self._reader, return_exceptions=True)
-        with contextlib.suppress(Exception):
-            async with asyncio.timeout(_CLOSE_WAIT_S):
-                await self._wire.hang_up()
+        if goodbye:
+            await _soon(self._wire.hang_up())
+        else:
+            self._wire.drop()
 
     # --- requests ---------------------------------------------------------------------------------
+
+    async def _logout(self) -> None:
+        if self._wire.is_open:
+            await self._ask(self._wire.logout)
 
     async def _login(self) -> None:
         arguments = {"max_size": None, "open_timeout": self.timeout_s, "close_timeout": 1}
@@ -363,6 +366,13 @@ def _heed(content: Content) -> None:
         raise FeedTakenError(explain(content.code, content.msg))
     if content.code in ENDINGS:
         raise FeedClosedError(f"Schwab ends the stream with {explain(content.code, content.msg)}")
+
+
+async def _soon(ending: Coroutine[Any, Any, None]) -> None:
+    """Wait a moment for an end that nothing depends on."""
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(_CLOSE_WAIT_S):
+            await ending
 
 
 @contextlib.contextmanager

@@ -76,6 +76,11 @@ class Wire(StreamClient):  # type: ignore[misc] # schwab-py has no types
         if self._socket is not None:
             await self._socket.close()
 
+    def drop(self) -> None:
+        """Give the socket up without waiting for the other side, which may be dead."""
+        if self._socket is not None:
+            self._socket.fail_connection()
+
     def request(
         self, service: str, command: str, keys: list[str], numbers: tuple[int, ...]
     ) -> Callable[[], Any]:

@@ -71,5 +71,6 @@ def test_a_wire_that_was_never_opened_hangs_up() -> None:
         wire = Wire(None, RequestTable())
         assert not wire.is_open
         await wire.hang_up()
+        wire.drop()
 
     asyncio.run(run())
