@@ -6,10 +6,14 @@ whoever sends asks first where to go on. It also takes half the time of redis-py
 leaves the server at work while the next run is prepared.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import hiredis
 import redis
+
+_pack: Callable[[Sequence[Any]], bytes] = hiredis.pack_command  # type: ignore[assignment] # its stub knows commands of one word only
+"""A sixth of the time of the connection's own, which looks at every word first."""
 
 
 class Line:
@@ -35,7 +39,7 @@ class Line:
             raise redis.ConnectionError("The connection was closed")
         run = [("MULTI",), *commands, ("EXEC",)]
         self._waits = len(run) - 1
-        self._connection.send_packed_command([b"".join(self._connection.pack_commands(run))])
+        self._connection.send_packed_command([b"".join(map(_pack, run))])
 
     def replies(self) -> list[Any]:
         """Return the reply to each command, where it failed the error.

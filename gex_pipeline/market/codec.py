@@ -58,6 +58,7 @@ _part_decoder = msgspec.msgpack.Decoder(_Parts)
 _event_decoder: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)
 _decoder = msgspec.msgpack.Decoder(_Batch)
 _version_decoder = msgspec.msgpack.Decoder(_Version)
+_json_encoder = msgspec.json.Encoder()
 _json_decoder = msgspec.json.Decoder(dict[str, Any])
 _BATCH = b"\x92" + _encoder.encode(SCHEMA_VERSION)
 """How every batch begins: an array of two, and the version."""
@@ -136,14 +137,11 @@ def encode_json(event: Event) -> bytes:
     Raises:
         CodecError: the event holds what no event may.
     """
-    fields = {name: getattr(event, name) for name in event.__struct_fields__}
     try:
-        data = msgspec.json.encode({"type": tag_of(event)} | fields)
-    except (TypeError, ValueError, OverflowError) as error:
+        _event_decoder.decode(_encoder.encode(event))  # JSON has no NaN: it would come back as None
+        return _json_encoder.encode({"type": tag_of(event)} | msgspec.structs.asdict(event))
+    except (msgspec.MsgspecError, TypeError, ValueError, OverflowError) as error:
         raise CodecError(str(error)) from error
-    if decode_json(data) != event:  # JSON has no NaN: it would come back as None
-        raise CodecError("a number is not finite")
-    return data
 
 
 def decode_json(data: bytes | str) -> Event:

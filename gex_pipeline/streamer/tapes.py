@@ -7,7 +7,8 @@ of some seconds uncounted at most, and never an event counted that is not there.
 
 import asyncio
 import datetime
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from gex_pipeline.errors import CodecError
@@ -50,22 +51,29 @@ class Tape:
 
     def put(self, event: Event) -> None:
         """Take an event; a full frame, or what is of the minute before, is spooled first."""
-        self._turn(event.ts_recv_ns)
-        self._waiting.append(event)
-        if len(self._waiting) >= MAX_EVENTS:
-            self.flush()
+        self.put_all((event,))
+
+    def put_all(self, events: Sequence[Event]) -> None:
+        """Take events that came at once, with one stamp."""
+        self._turn(events[0].ts_recv_ns)
+        self._waiting.extend(events)
+        while len(self._waiting) >= MAX_EVENTS:
+            self._spool_frame()
 
     def flush(self) -> None:
         """Spool what waits."""
-        waiting, self._waiting = self._waiting, []
-        if not waiting:
-            return
+        if self._waiting:
+            self._spool_frame()
+
+    def _spool_frame(self) -> None:
+        """Spool the oldest events that wait, as many as a frame holds."""
+        events, self._waiting = self._waiting[:MAX_EVENTS], self._waiting[MAX_EVENTS:]
         try:
-            self.spool.append(waiting, self._day)
+            self.spool.append(events, self._day)
         except CodecError:
-            self._one_by_one(waiting)
+            self._one_by_one(events)
         else:
-            self._written(waiting)
+            self._written(events)
 
     def settle(self, ts_ns: int) -> None:
         """Put the ledger's counts behind all events so far, those of another date on that date."""
@@ -147,12 +155,18 @@ class Tapes:
         self.by_calendar[calendar].put(event)
         self._waiting.set()
 
-    def put_all(self, calendar: Calendar, events: Iterable[Event]) -> None:
-        """Take many events of one tape."""
-        tape = self.by_calendar[calendar]
-        for event in events:
-            tape.put(event)
+    def put_all(self, calendar: Calendar, events: Sequence[Event]) -> None:
+        """Take events of one tape that came at once, with one stamp."""
+        self.by_calendar[calendar].put_all(events)
         self._waiting.set()
+
+    def put_each(self, events: Iterable[tuple[Calendar, Event]]) -> None:
+        """Take events that came at once, each for the tape of its calendar."""
+        found: defaultdict[Calendar, list[Event]] = defaultdict(list)
+        for calendar, event in events:
+            found[calendar].append(event)
+        for calendar, together in found.items():
+            self.put_all(calendar, together)
 
     def flush(self) -> None:
         """Spool all that waits."""
