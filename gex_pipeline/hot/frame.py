@@ -107,8 +107,9 @@ def encode_packed(
     """Return the bytes of the frame of so many events up to a position, packed already.
 
     Raises:
-        FrameError: they take more than a frame holds.
+        FrameError: no events, too many, or more bytes than a frame holds.
     """
+    _check_count(count)
     if len(payload) > MAX_PAYLOAD:
         raise FrameError(f"its events take {len(payload)} bytes, and {MAX_PAYLOAD} is the most")
     name = tape.encode()
@@ -190,8 +191,12 @@ def decode_frame(data: bytes) -> Frame:
 
 def _check_events(frame: Frame) -> None:
     events = frame.events
-    if not 1 <= len(events) <= MAX_EVENTS:
-        raise FrameError(f"it has {len(events)} events, and 1 to {MAX_EVENTS} make a frame")
+    _check_count(len(events))
     dense = events[0].seq == frame.first_seq and events[-1].seq == frame.last_seq
     if not dense or frame.last_seq - frame.first_seq + 1 != len(events) or frame.first_seq < 1:
         raise FrameError("its events are not numbered from its first seq to its last")
+
+
+def _check_count(count: int) -> None:
+    if not 1 <= count <= MAX_EVENTS:
+        raise FrameError(f"it has {count} events, and 1 to {MAX_EVENTS} make a frame")

@@ -20,15 +20,17 @@ from typing import Final, cast
 import msgspec
 
 from gex_pipeline.errors import SpoolFullError
+from gex_pipeline.hot.batch import pack_batch
 from gex_pipeline.hot.disk import ALERT_PERCENT, STOP_PERCENT, Disk
 from gex_pipeline.hot.follow import SpoolReader
-from gex_pipeline.hot.frame import Frame, Position, encode_frame, read_header
+from gex_pipeline.hot.frame import Frame, Position, encode_packed, read_header
 from gex_pipeline.hot.holes import Holes, SpoolHole
 from gex_pipeline.hot.journal import Journal
 from gex_pipeline.hot.keeper import Keeper
 from gex_pipeline.hot.owner import hold, owned_here
 from gex_pipeline.hot.reserve import Reserve
 from gex_pipeline.hot.segment import Segment
+from gex_pipeline.market.codec import SEQ, Row, encode_rows, row_of
 from gex_pipeline.market.events import Event
 
 SEGMENT_BYTES: Final = 64 * 1024 * 1024
@@ -153,7 +155,7 @@ class Spool:
         """After the newest event."""
         return Position(self.epoch, self.last_seq)
 
-    def append(self, events: Sequence[Event], session_date: datetime.date) -> Frame:
+    def append(self, events: Sequence[Event | Row], session_date: datetime.date) -> Frame:
         """Number the events, write them as one frame and return it.
 
         A session date before the tape's last one counts as that one: a tape never goes back.
@@ -166,19 +168,15 @@ class Spool:
         with self._changed:
             first_seq = self.last_seq + 1
             day = max(session_date, self._session_date)
-            numbered = tuple(
-                [
-                    msgspec.structs.replace(event, seq=seq)
-                    for seq, event in enumerate(events, first_seq)
-                ]
-            )
-            last_seq = self.last_seq + len(numbered)
-            frame = Frame(self.tape, self.epoch, first_seq, last_seq, day, numbered)
-            self._store(encode_frame(frame), first_seq)
-            self.last_seq, self._session_date = last_seq, day
-            self.newest_ns = max(self.newest_ns, numbered[-1].ts_recv_ns)
+            rows = [_numbered(event, seq) for seq, event in enumerate(events, first_seq)]
+            end = Position(self.epoch, self.last_seq + len(rows))
+            checked, batch = encode_rows(rows)
+            payload = pack_batch(batch, len(rows))
+            self._store(encode_packed(self.tape, end, len(rows), day, payload), first_seq)
+            self.last_seq, self._session_date = end.seq, day
+            self.newest_ns = max(self.newest_ns, checked[-1].ts_recv_ns)
             self._changed.notify_all()
-            return frame
+            return Frame(self.tape, self.epoch, first_seq, end.seq, day, tuple(checked))
 
     def reader(self, after_seq: int) -> "SpoolReader":
         """Return a reader of the frames behind a seq; close it."""
@@ -373,3 +371,9 @@ class Spool:
     def _extent(self) -> list[Segment]:
         with self._changed:
             return self._journal.segments
+
+
+def _numbered(event: Event | Row, seq: int) -> Row:
+    row = event if isinstance(event, list) else row_of(event)
+    row[SEQ] = seq
+    return row

@@ -19,6 +19,12 @@ OLDEST_VERSION = 1
 """What is still read: fields that it lacks take their defaults."""
 
 
+Row = list[Any]
+"""An event as the array that it is on the wire, its values not looked at yet."""
+SEQ = 4
+"""Where its number stands in a row."""
+
+
 class _Batch(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     version: int
     events: list[Event]
@@ -52,6 +58,7 @@ class _Parts(msgspec.Struct, frozen=True, array_like=True):
     events: list[msgspec.Raw]
 
 
+_EVENTS: Any = list[Event]
 _encoder = msgspec.msgpack.Encoder()
 _head_decoder = msgspec.msgpack.Decoder(_Heads)
 _part_decoder = msgspec.msgpack.Decoder(_Parts)
@@ -77,6 +84,41 @@ def encode_events(events: Sequence[Event]) -> bytes:
         raise CodecError(str(error)) from error
     decode_events(data)
     return data
+
+
+def row_of(event: Event) -> Row:
+    """Return the row of an event.
+
+    Raises:
+        CodecError: it holds what no event may.
+    """
+    try:
+        row: Row = msgspec.to_builtins(event)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise CodecError(str(error)) from error
+    return row
+
+
+def encode_rows(rows: Sequence[Row]) -> tuple[list[Event], bytes]:
+    """Return the events of rows, and the batch of them; half the work of `encode_events`.
+
+    Raises:
+        CodecError: a row holds what no event may.
+    """
+    try:
+        events = msgspec.convert(rows, _EVENTS)
+        return events, _encoder.encode((SCHEMA_VERSION, events))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise CodecError(str(error)) from error
+
+
+def event_of(row: Row) -> Event:
+    """Return the event of a row.
+
+    Raises:
+        CodecError: it holds what no event may.
+    """
+    return encode_rows([row])[0][0]
 
 
 def batch_of_rows(rows: bytes, count: int) -> bytes:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
+from gex_pipeline.market.codec import Row
 from gex_pipeline.market.events import (
     LEVEL_ONE,
     BookUpdate,
@@ -32,16 +33,17 @@ TABLE_OF: dict[type[Event], str] = {
 }
 """The tables that a source's updates are meant for; the others hold what we say ourselves."""
 SOURCE_TABLES = tuple(TABLE_OF.values())
+_TAGGED = {tag_of(kind): table for kind, table in TABLE_OF.items()}
 
 
-def table_of(event: Event) -> str | None:
+def table_of(event: Event | Row) -> str | None:
     """Return the table that an update of a source is meant for; None: the event is none.
 
     A book that we made of a quote is none: the quote is counted, and the book says nothing more.
     """
     if isinstance(event, BookUpdate) and event.venue == LEVEL_ONE:
         return None
-    return TABLE_OF.get(type(event))
+    return _TAGGED.get(event[0]) if isinstance(event, list) else TABLE_OF.get(type(event))
 
 
 def counted(events: Sequence[Event]) -> dict[str, int]:

@@ -65,7 +65,8 @@ class Intake:
             self._received(stamp_ns, received)
             for calendar in {place.calendar for place in received}:
                 self.quiet.heard(calendar, stamp_ns)
-            self.tapes.put_each(self.decoder.events(block, stamp_ns))
+            for calendar, rows in self.decoder.rows(block, stamp_ns).items():
+                self.tapes.put_all(calendar, rows, stamp_ns)
             for place, reason, item in self.decoder.drain():
                 self._refused(stamp_ns, place, reason, item)
 
@@ -77,7 +78,7 @@ class Intake:
             window = (part.first, part.last)
             self.recorder.take(stamp_ns, 0, "chain", part.answer, symbol=symbol, window=window)
         self._received(stamp_ns, _updates(calendar, part))
-        self.tapes.put_all(calendar, list(part.events(stamp_ns)))
+        self.tapes.put_all(calendar, part.events(stamp_ns), stamp_ns)
         ledger = self.tapes.by_calendar[calendar].ledger
         for reason, count in part.chain.dropped.items():
             if reason != _TRUNCATED:

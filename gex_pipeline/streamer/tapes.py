@@ -7,7 +7,6 @@ of some seconds uncounted at most, and never an event counted that is not there.
 
 import asyncio
 import datetime
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from gex_pipeline.hot.disk import ALERT_PERCENT, STOP_PERCENT
 from gex_pipeline.hot.frame import MAX_EVENTS, Position, decode_frame
 from gex_pipeline.hot.spool import Spool
 from gex_pipeline.hot.telling import tell_holes
+from gex_pipeline.market.codec import Row
 from gex_pipeline.market.events import Event, Gap, Heartbeat, LedgerCount
 from gex_pipeline.market.sessions import Calendar, session_date
 from gex_pipeline.quality.ledger import Ledger, counted, table_of
@@ -44,18 +44,18 @@ class Tape:
         self.ledger = Ledger()
         self.refused = 0
         """Events that no frame could hold."""
-        self._waiting: list[Event] = []
+        self._waiting: list[Event | Row] = []
         self._day = datetime.date.min
         self._minute = -1
         self._settled = -1
 
     def put(self, event: Event) -> None:
         """Take an event; a full frame, or what is of the minute before, is spooled first."""
-        self.put_all((event,))
+        self.put_all((event,), event.ts_recv_ns)
 
-    def put_all(self, events: Sequence[Event]) -> None:
-        """Take events that came at once, with one stamp."""
-        self._turn(events[0].ts_recv_ns)
+    def put_all(self, events: Iterable[Event | Row], stamp_ns: int) -> None:
+        """Take events that came at once."""
+        self._turn(stamp_ns)
         self._waiting.extend(events)
         while len(self._waiting) >= MAX_EVENTS:
             self._spool_frame()
@@ -69,11 +69,9 @@ class Tape:
         """Spool the oldest events that wait, as many as a frame holds."""
         events, self._waiting = self._waiting[:MAX_EVENTS], self._waiting[MAX_EVENTS:]
         try:
-            self.spool.append(events, self._day)
+            self._written(self.spool.append(events, self._day).events)
         except CodecError:
             self._one_by_one(events)
-        else:
-            self._written(events)
 
     def settle(self, ts_ns: int) -> None:
         """Put the ledger's counts behind all events so far, those of another date on that date."""
@@ -122,19 +120,18 @@ class Tape:
             self.spool.append(counts, self._day)
         self._minute, self._day = minute, session_date(ts_ns, self.calendar)
 
-    def _one_by_one(self, events: list[Event]) -> None:
+    def _one_by_one(self, events: Iterable[Event | Row]) -> None:
         """Spool the events that can be, when one of a frame cannot."""
         for event in events:
             try:
-                self.spool.append([event], self._day)
+                self._written(self.spool.append([event], self._day).events)
             except CodecError:
                 self.refused += 1
                 if table := table_of(event):
-                    self.ledger.add("rejected", table, event.ts_recv_ns, reason="codec")
-            else:
-                self._written([event])
+                    stamp_ns = self._minute * _MINUTE_NS
+                    self.ledger.add("rejected", table, stamp_ns, reason="codec")
 
-    def _written(self, events: list[Event]) -> None:
+    def _written(self, events: Sequence[Event]) -> None:
         """Count what is spooled; all of it is of one minute."""
         for table, count in counted(events).items():
             self.ledger.add("written", table, events[0].ts_recv_ns, count)
@@ -155,18 +152,10 @@ class Tapes:
         self.by_calendar[calendar].put(event)
         self._waiting.set()
 
-    def put_all(self, calendar: Calendar, events: Sequence[Event]) -> None:
-        """Take events of one tape that came at once, with one stamp."""
-        self.by_calendar[calendar].put_all(events)
+    def put_all(self, calendar: Calendar, events: Iterable[Event | Row], stamp_ns: int) -> None:
+        """Take events of one tape that came at once."""
+        self.by_calendar[calendar].put_all(events, stamp_ns)
         self._waiting.set()
-
-    def put_each(self, events: Iterable[tuple[Calendar, Event]]) -> None:
-        """Take events that came at once, each for the tape of its calendar."""
-        found: defaultdict[Calendar, list[Event]] = defaultdict(list)
-        for calendar, event in events:
-            found[calendar].append(event)
-        for calendar, together in found.items():
-            self.put_all(calendar, together)
 
     def flush(self) -> None:
         """Spool all that waits."""

@@ -4,8 +4,8 @@ Each item that is taken gives at least one event; each that is not is counted by
 updates that an item brings (one per table), those that became no event are told as refusals.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple, get_args
 
 import msgspec
@@ -15,6 +15,7 @@ from gex_pipeline.feeds.schwab.fields import (
     EQUITIES,
     ITEMS,
     ONE_TABLE,
+    OPTIONS,
     BookItem,
     EquityCandleItem,
     FutureCandleItem,
@@ -22,9 +23,11 @@ from gex_pipeline.feeds.schwab.fields import (
     Service,
 )
 from gex_pipeline.feeds.schwab.numbers import newest_ns
+from gex_pipeline.feeds.schwab.optionrows import Fields, made_usual, put, read_usual
 from gex_pipeline.feeds.schwab.subject import EVENTS, QUOTED, TRADED, Subject, merge, subject_of
 from gex_pipeline.feeds.schwab.updates import NOWHERE, Place, calendar_of_key
 from gex_pipeline.feeds.schwab.whole import book_events, candle_events
+from gex_pipeline.market.codec import Row, event_of
 from gex_pipeline.market.events import Event, Quote, Trade
 from gex_pipeline.market.sessions import Calendar
 from gex_pipeline.market.symbology import to_schwab
@@ -98,26 +101,68 @@ class Decoder:
         return None if subject is None else subject.state.get("last")
 
     def events(self, block: Block, ts_recv_ns: int) -> Iterator[tuple[Calendar, Event]]:
-        """Yield the events of one block with the calendar of their tape."""
-        if block.service not in _SERVICES:
-            self._reject("service", block.content)
-            return
-        service: Service = block.service  # type: ignore[assignment] # it is one of them
+        """Yield the events of one block with the calendar of their tape, tape after tape."""
+        for calendar, found in self.rows(block, ts_recv_ns).items():
+            for each in found:
+                yield calendar, event_of(each) if isinstance(each, list) else each
+
+    def rows(self, block: Block, ts_recv_ns: int) -> Mapping[Calendar, list[Event | Row]]:
+        """Return the events of one block by their tape's calendar, those of options as rows."""
+        found: defaultdict[Calendar, list[Event | Row]] = defaultdict(list)
         sent_ns = newest_ns(block.timestamp) or ts_recv_ns
-        for item in self._decoded(service, block.content):
-            self.tally.received += 1
-            subject = self._subject(service, item.key)
+        if block.service == OPTIONS:
+            self._options(block.content, (sent_ns, ts_recv_ns), found)
+        elif block.service in _SERVICES:
+            service: Service = block.service  # type: ignore[assignment] # it is one of them
+            for item in self._decoded(service, block.content):
+                self.tally.received += 1
+                subject = self._subject_of(service, item)
+                if subject is None:
+                    continue
+                if events := self._events(service, subject, item, (sent_ns, ts_recv_ns)):
+                    self.tally.taken += 1
+                    found[subject.calendar] += events
+        else:
+            self._reject("service", block.content)
+        return found
+
+    def _options(
+        self,
+        content: msgspec.Raw,
+        stamps: tuple[int, int],
+        found: defaultdict[Calendar, list[Event | Row]],
+    ) -> None:
+        """Add the rows of a block of options. Stamps: sent, received."""
+        subjects, received, taken = self._subjects[OPTIONS], 0, 0
+        for item, fields in self._read_options(content):
+            subject = subjects.get(fields["key"]) or self._subject(OPTIONS, fields["key"])
             if subject is None:
-                self._refuse(
-                    "symbol", item, _places(service, calendar_of_key(item.key), _given(item))
-                )
-                continue
-            events = self._events(service, subject, item, (sent_ns, ts_recv_ns))
-            if not events:
-                continue
-            self.tally.taken += 1
-            for event in events:
-                yield subject.calendar, event
+                self._refuse("symbol", item, [_option_place(calendar_of_key(fields["key"]))])
+            elif len(fields) == 1:
+                self._refuse("empty", item, [_option_place(subject.calendar)])
+            else:
+                found[subject.calendar].append(put(subject.known, fields, *stamps))
+                taken += 1
+            received += 1
+        self.tally.received += received
+        self.tally.taken += taken
+
+    def _read_options(self, content: msgspec.Raw) -> Iterable[tuple[Item | Fields, Fields]]:
+        """Return the items of a block and their fields."""
+        try:
+            usual = read_usual(content)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            items = self._decoded(OPTIONS, content)
+            return [(item, made_usual(item)) for item in items]
+        return zip(usual, usual, strict=True)
+
+    def _subject_of(self, service: Service, item: Item) -> Subject | None:
+        """Return the subject of an item; one whose symbol is none of the service is refused."""
+        subject = self._subject(service, item.key)
+        if subject is None:
+            places = _places(service, calendar_of_key(item.key), _given(item))
+            self._refuse("symbol", item, places)
+        return subject
 
     def _events(
         self, service: Service, subject: Subject, item: Item, stamps: tuple[int, int]
@@ -209,7 +254,7 @@ class Decoder:
         self.tally.rejected[reason] += 1
         self._note(reason, bytes(raw), places)
 
-    def _refuse(self, reason: Reason, item: Item, places: Sequence[Place]) -> None:
+    def _refuse(self, reason: Reason, item: Item | Fields, places: Sequence[Place]) -> None:
         self.tally.rejected[reason] += 1
         self._note(reason, msgspec.json.encode(item), places)
 
@@ -218,6 +263,10 @@ class Decoder:
 
 
 # --- which updates an item brings -----------------------------------------------------------------
+
+
+def _option_place(calendar: Calendar) -> Place:
+    return Place(calendar, ONE_TABLE[OPTIONS])
 
 
 def _places(service: Service, calendar: Calendar, given: frozenset[str]) -> list[Place]:

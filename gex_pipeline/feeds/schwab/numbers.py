@@ -5,9 +5,11 @@ from msgspec import UnsetType
 from gex_pipeline.feeds.schwab.fields import Given
 
 NS_PER_MS = 1_000_000
-_ABSENT = -999.0
-_BIGGEST = 1e15
-_LAST_MS = (2**63 - 1) // NS_PER_MS
+ABSENT = -999.0
+"""Schwab's number for none."""
+BIGGEST = 1e15
+"""No field holds as much."""
+LAST_MS = (2**63 - 1) // NS_PER_MS
 
 
 def number_of(value: Given) -> float | None:
@@ -17,9 +19,9 @@ def number_of(value: Given) -> float | None:
             value = float(value)
         except ValueError:
             return None
-    if value is None or isinstance(value, UnsetType) or value == _ABSENT:
+    if value is None or isinstance(value, UnsetType) or value == ABSENT:
         return None
-    return value if abs(value) < _BIGGEST else None  # NaN compares as False
+    return value if abs(value) < BIGGEST else None  # NaN compares as False
 
 
 def count_of(value: float | None) -> int | None:
@@ -34,7 +36,7 @@ def size_of(value: float | None) -> float | None:
 
 def newest_ns(*milliseconds: float | None) -> int:
     """Return the latest of these times in nanoseconds, 0 where none is one."""
-    times = (int(each) for each in milliseconds if each and 0 < each <= _LAST_MS)
+    times = (int(each) for each in milliseconds if each and 0 < each <= LAST_MS)
     return max(times, default=0) * NS_PER_MS
 
 

@@ -7,6 +7,8 @@ from msgspec import UNSET
 from gex_pipeline.errors import ContractError, SymbolError
 from gex_pipeline.feeds.schwab.fields import KINDS, OPTIONS, Item, Service
 from gex_pipeline.feeds.schwab.numbers import count_of, newest_ns, number_of, size_of
+from gex_pipeline.feeds.schwab.optionrows import blank
+from gex_pipeline.market.codec import Row
 from gex_pipeline.market.contracts import parse_occ
 from gex_pipeline.market.events import LEVEL_ONE, BookUpdate, Event, OptionQuote, Quote, Trade
 from gex_pipeline.market.roots import option_root
@@ -16,22 +18,22 @@ from gex_pipeline.market.symbology import INDEXES, calendar_of, kind_of, to_cano
 QUOTED = ("bid", "ask", "bid_size", "ask_size")
 TRADED = ("last", "last_size", "volume", "trade_ms")
 TEXTS = ("settlement", "contract", "underlying")
-_PERCENT = 100.0
 
 
 class Subject:
     """What is known of one streamed symbol."""
 
-    __slots__ = ("calendar", "is_index", "state", "symbol", "underlying")
+    __slots__ = ("calendar", "is_index", "known", "state", "symbol")
 
     def __init__(self, symbol: str, service: Service) -> None:
         self.symbol = symbol
         self.calendar: Calendar = calendar_of(symbol)
         self.is_index = symbol in INDEXES
-        self.underlying = ""
-        if service == OPTIONS:
-            self.underlying = option_root(parse_occ(symbol).root).underlying
         self.state: dict[str, Any] = {}
+        self.known: Row = []
+        """Of an option; of all else it is in the state."""
+        if service == OPTIONS:
+            self.known = blank(symbol, option_root(parse_occ(symbol).root).underlying)
 
 
 def subject_of(service: Service, key: str) -> Subject | None:
@@ -142,41 +144,6 @@ def _trade(subject: Subject, price: float, sent_ns: int, ts_recv_ns: int) -> Tra
     )
 
 
-def _option(
-    subject: Subject, changed: frozenset[str], sent_ns: int, ts_recv_ns: int
-) -> tuple[Event, ...]:
-    """Return the option's whole picture."""
-    if not changed:
-        return ()
-    get = subject.state.get
-    iv_percent, settlement = get("iv_percent"), get("settlement")
-    return (
-        OptionQuote(
-            symbol=subject.symbol,
-            ts_event_ns=newest_ns(get("quote_ms"), get("trade_ms")) or sent_ns,
-            ts_recv_ns=ts_recv_ns,
-            underlying=subject.underlying,
-            bid=get("bid"),
-            ask=get("ask"),
-            bid_size=size_of(get("bid_size")),
-            ask_size=size_of(get("ask_size")),
-            last=get("last"),
-            last_size=size_of(get("last_size")),
-            mark=get("mark"),
-            iv=None if iv_percent is None else iv_percent / _PERCENT,
-            delta=get("delta"),
-            gamma=get("gamma"),
-            theta=get("theta"),
-            vega=get("vega"),
-            rho=get("rho"),
-            open_interest=count_of(get("open_interest")),
-            volume=count_of(get("volume")),
-            underlying_price=get("underlying_price"),
-            settlement=settlement if settlement in ("A", "P") else None,
-        ),
-    )
-
-
 def _future_option(
     subject: Subject, changed: frozenset[str], sent_ns: int, ts_recv_ns: int
 ) -> tuple[Event, ...]:
@@ -214,8 +181,7 @@ def _future_named(text: str | None) -> str:
 EVENTS = {
     "LEVELONE_EQUITIES": _level_one,
     "LEVELONE_FUTURES": _future,
-    "LEVELONE_OPTIONS": _option,
     "LEVELONE_FUTURES_OPTIONS": _future_option,
     "LEVELONE_FOREX": _level_one,
 }
-"""Of the services whose items are changes."""
+"""Of the services whose items are changes; those of options are in `optionrows`."""

@@ -36,7 +36,7 @@ _TABLES = frozenset({"quotes", "trades", *ONE_TABLE.values()})
 _Field = Raw | UnsetType
 
 
-class _KeyedItem(msgspec.Struct):
+class _KeyedItem(msgspec.Struct, gc=False):
     key: str
 
 
@@ -101,8 +101,7 @@ class SocketCount:
     """Counts frames; it remembers only which tape a key belongs to."""
 
     def __init__(self) -> None:
-        self._places: dict[str, dict[str, Place]] = {name: {} for name in _TABLES}
-        """By table and key."""
+        self._places = {name: _Places(name) for name in _TABLES}
         self._lists = {name: msgspec.json.Decoder(list[kind]) for name, kind in _ITEMS.items()}  # type: ignore[valid-type] # a value
         self._ones = {name: msgspec.json.Decoder(kind) for name, kind in _ITEMS.items()}
 
@@ -133,24 +132,29 @@ class SocketCount:
 
     def _counted(self, service: str, items: Sequence[Any]) -> Mapping[Place, int]:
         if table := ONE_TABLE.get(service):
-            return Counter([self._of(table, item.key) for item in items])
+            places = self._places[table]
+            return Counter([places[item.key] for item in items])
         found: Counter[Place] = Counter()
         for item in items:
             quoted, sold = _is_quote(item), _is_sale(item)
             if quoted:
-                found[self._of("quotes", item.key)] += 1
+                found[self._places["quotes"][item.key]] += 1
             if sold:
-                found[self._of("trades", item.key)] += 1
+                found[self._places["trades"][item.key]] += 1
             if not quoted and not sold:
                 found[NOWHERE] += 1
         return found
 
-    def _of(self, table: str, key: str) -> Place:
-        places = self._places[table]
-        known = places.get(key)
-        if known is None:
-            known = places[key] = Place(calendar_of_key(key), table)
-        return known
+
+class _Places(dict[str, Place]):
+    """Places of one table by key; they are worked out once."""
+
+    def __init__(self, table: str) -> None:
+        self._table = table
+
+    def __missing__(self, key: str) -> Place:
+        place = self[key] = Place(calendar_of_key(key), self._table)
+        return place
 
 
 def calendar_of_key(key: str) -> Calendar:
