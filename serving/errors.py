@@ -20,6 +20,7 @@ from gex_pipeline.errors import (
     SessionOverError,
     SwitchedOffError,
     UnavailableError,
+    UnknownSymbolError,
 )
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -31,6 +32,7 @@ _STATUS: Final[tuple[tuple[type[GexError], HTTPStatus, str], ...]] = (
     (NotServedError, HTTPStatus.NOT_FOUND, "not_served"),
     (SwitchedOffError, HTTPStatus.NOT_FOUND, "switched_off"),
     (NoDataError, HTTPStatus.NOT_FOUND, "no_data"),
+    (UnknownSymbolError, HTTPStatus.NOT_FOUND, "unknown_symbol"),
     (ConventionError, HTTPStatus.BAD_REQUEST, "unknown_name"),
     (KeyFileError, HTTPStatus.SERVICE_UNAVAILABLE, "key_file"),
     (InputError, HTTPStatus.BAD_REQUEST, "bad_input"),

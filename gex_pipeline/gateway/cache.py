@@ -17,6 +17,7 @@ from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
 from gex_pipeline.errors import GexError, UnavailableError
+from gex_pipeline.feeds.cachecount import CacheCount
 
 POLL_S: Final = 1.0
 FORGET_S: Final = 60.0
@@ -35,15 +36,16 @@ class Entry:
         self.wanted_s = 0.0
         self.checked_s = 0.0
 
-    def put(self, value: bytes | None, now_s: float) -> None:
-        """Take what the store holds now; wake the waiting if it is something else."""
+    def put(self, value: bytes | None, now_s: float) -> bool:
+        """Take what the store holds now; wake the waiting if it is something else; return that."""
         self.checked_s = now_s
         if value == self.value:
-            return
+            return False
         self.value = value
         self.version += 1
         self.changed.set()
         self.changed = asyncio.Event()
+        return True
 
     async def wait(self, version: int, timeout_s: float) -> None:
         """Return once the version is another one, or after the time."""
@@ -92,6 +94,7 @@ class KeyCache:
         self._subscribed: set[str] = set()
         self.connected = False
         self.failures = 0
+        self.count = CacheCount()
 
     async def entry(self, key: str) -> Entry:
         """Return the entry of a key, read from the store if it was not followed so far.
@@ -100,7 +103,10 @@ class KeyCache:
             UnavailableError: it was not, and the store does not answer.
         """
         entry = self._entries.get(key)
-        if entry is None:
+        if entry is not None:
+            self.count.hits += 1
+        else:
+            self.count.misses += 1
             entry = Entry()
             await self._read({key: entry})
             entry = self._entries.setdefault(key, entry)
@@ -135,6 +141,7 @@ class KeyCache:
         now_s = time.monotonic()
         for key in [k for k, e in self._entries.items() if now_s - e.wanted_s > FORGET_S]:
             del self._entries[key]
+            self.count.evictions += 1
         quiet = {k: e for k, e in self._entries.items() if now_s - e.checked_s >= POLL_S}
         await self._read(quiet)
         await self._on_turn()
@@ -151,7 +158,7 @@ class KeyCache:
         message = await channel.get_message(timeout=_LISTEN_S)
         entry = self._entries.get(message["channel"].decode()) if message else None
         if entry is not None:
-            entry.put(message["data"] or None, time.monotonic())
+            self.count.fills += entry.put(message["data"] or None, time.monotonic())
 
     async def _read(self, entries: dict[str, Entry]) -> None:
         if not entries:
@@ -166,7 +173,7 @@ class KeyCache:
             raise store_away(error) from error
         now_s = time.monotonic()
         for key, value in zip(keys, values, strict=True):
-            entries[key].put(value, now_s)
+            self.count.fills += entries[key].put(value, now_s)
 
 
 async def _each(verb: Callable[..., Awaitable[None]], channels: Iterable[str]) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from gex_pipeline.errors import UnavailableError
+from gex_pipeline.feeds.cachecount import CacheCount
 from gex_pipeline.gateway.answer import Image
 from gex_pipeline.gateway.cache import Entry
 
@@ -49,6 +50,7 @@ class Folds:
         self._timeout_s = timeout_s
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="fold")
         self._folded: dict[Hashable, _Folded] = {}
+        self.count = CacheCount()
 
     async def of(self, subject: Hashable, entry: Entry, fold: Fold) -> Image:
         """Return a fold of the chain that an entry of the cache holds; `subject` names it.
@@ -57,11 +59,16 @@ class Folds:
             UnavailableError: too many wait, or it takes too long.
         """
         held = self._folded.pop(subject, None)
-        if held is None or not held.serves(entry):
+        if held is not None and held.serves(entry):
+            self.count.hits += 1
+        else:
+            self.count.misses += 1
+            self.count.evictions += held is not None
             self._make_room()
             data = entry.value or b""
             work = self._worker.submit(lambda: fold(import_module(_FOLDING), data))
             held = _Folded(entry, entry.version, work)
+            self.count.fills += 1
         self._folded[subject] = held  # the newest stands last
         answer = asyncio.wrap_future(held.answer)
         try:
@@ -79,6 +86,7 @@ class Folds:
             raise _busy("Too many folds wait already.")
         for subject in done[: max(len(self._folded) - MOST_KEPT + 1, 0)]:
             del self._folded[subject]
+            self.count.evictions += 1
 
 
 def _busy(fact: str) -> UnavailableError:

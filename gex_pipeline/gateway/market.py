@@ -4,10 +4,11 @@ from typing import Any, Final
 
 import msgspec
 
-from gex_pipeline.errors import CodecError, NoDataError, UnavailableError
+from gex_pipeline.errors import CodecError, GexError, NoDataError, UnavailableError
 from gex_pipeline.gateway.age import freshness
 from gex_pipeline.gateway.answer import stamp
 from gex_pipeline.gateway.cache import STORE_ERRORS, store_away
+from gex_pipeline.gateway.lookup import look_up
 from gex_pipeline.gateway.read import CONVENTION, Gateway
 from gex_pipeline.hot.batch import BATCH_FIELD, unpack_events
 from gex_pipeline.market.codec import decode_json
@@ -16,31 +17,39 @@ from gex_pipeline.market.symbology import to_canonical
 
 MOST_OPTIONS: Final = 5000
 _ENTRIES: Final = 400
+_STREAM: Final = "stream"
+_REST: Final = "rest"
 
 
 async def newest_market(gateway: Gateway, text: str) -> dict[str, Any]:
-    """Return the newest trade and quote of a symbol in any spelling.
+    """Return the newest trade and quote of a symbol in any spelling, and where they are from.
 
-    `price` is the trade's; of a symbol without trades, the middle of its quote.
+    `price` is the trade's; of a symbol without trades, the middle of its quote. `source` is
+    "stream", or "rest" for what was asked for: while the stream was down, or just now because the
+    symbol is not streamed. Of a replay nothing is asked for.
 
     Raises:
         SymbolError: not a symbol.
-        NoDataError: nothing of it has arrived.
-        UnavailableError: the hot store does not answer, or what it has is too old.
+        NoDataError: nothing of it is in a replay.
+        UnknownSymbolError: it is not streamed, and the vendor does not know it.
+        UnavailableError: the hot store does not answer; it is not streamed and nobody can ask.
     """
     symbol = to_canonical(text)
     fields = await gateway.hash(gateway.place.keys.last(symbol))
     trade, quote = _event(fields.get("trade")), _event(fields.get("quote"))
-    events = [event for event in (trade, quote) if event is not None]
-    if not events:
-        raise NoDataError("trade or quote", symbol)
-    return {
-        "symbol": symbol,
-        **_stamped(gateway, symbol, max(event.ts_recv_ns for event in events)),
-        "price": _price(trade, quote),
-        "trade": _shown(trade),
-        "quote": _shown(quote),
-    }
+    if trade is None and quote is None:
+        if gateway.place.session:
+            raise NoDataError("trade or quote", symbol)
+        return await _looked_up(gateway, symbol)
+    try:
+        return _newest(gateway, symbol, trade, quote)
+    except UnavailableError as too_old:
+        if gateway.place.session:
+            raise
+        try:  # it is streamed no more
+            return await _looked_up(gateway, symbol)
+        except GexError:
+            raise too_old from None
 
 
 async def newest_options(gateway: Gateway, text: str, limit: int) -> dict[str, Any]:
@@ -61,6 +70,37 @@ async def newest_options(gateway: Gateway, text: str, limit: int) -> dict[str, A
         "count": len(quotes),
         "options": [_shown(quote) for quote in quotes],
     }
+
+
+def _newest(
+    gateway: Gateway, symbol: str, trade: Event | None, quote: Event | None
+) -> dict[str, Any]:
+    """Return what the stream, or in its place the poll, has told last."""
+    events = [event for event in (trade, quote) if isinstance(event, Trade | Quote)]
+    newest = max(events, key=lambda event: event.ts_recv_ns)
+    return {
+        "symbol": symbol,
+        **_stamped(gateway, symbol, newest.ts_recv_ns),
+        "source": _REST if newest.streamed is False else _STREAM,
+        "price": _price(trade, quote),
+        "trade": _shown(trade),
+        "quote": _shown(quote),
+    }
+
+
+async def _looked_up(gateway: Gateway, symbol: str) -> dict[str, Any]:
+    looked = await look_up(gateway, symbol)
+    option = looked.option
+    answer = {
+        "symbol": symbol,
+        **_stamped(gateway, symbol, looked.ts_recv_ns),
+        "source": looked.source,
+        "delayed": looked.delayed,
+        "price": _price(looked.trade, looked.quote or option),
+        "trade": _shown(looked.trade),
+        "quote": _shown(looked.quote),
+    }
+    return answer | ({"option": _shown(option)} if option is not None else {})
 
 
 async def _option_quotes(gateway: Gateway, symbol: str, limit: int) -> list[OptionQuote]:
@@ -114,7 +154,7 @@ def _event(text: str | None) -> Event | None:
 def _price(trade: Event | None, quote: Event | None) -> float | None:
     if isinstance(trade, Trade):
         return trade.price
-    if isinstance(quote, Quote) and quote.bid is not None and quote.ask is not None:
+    if isinstance(quote, Quote | OptionQuote) and quote.bid is not None and quote.ask is not None:
         return (quote.bid + quote.ask) / 2
     return None
 

@@ -12,6 +12,7 @@ import redis.asyncio
 from gex_pipeline.errors import NotServedError, OfIndexError, UnavailableError
 from gex_pipeline.exposure.convention import GEXC_1
 from gex_pipeline.exposure.scopes import check_scope
+from gex_pipeline.feeds.cachecount import CacheCount
 from gex_pipeline.gateway.age import Freshness, Limits, Market, freshness, market_state
 from gex_pipeline.gateway.answer import Image, Mode, Part, encode_answer, split_snapshot, stamp
 from gex_pipeline.gateway.cache import STORE_ERRORS, Both, Entry, KeyCache, store_away
@@ -95,6 +96,8 @@ class Gateway:
         self._clock: MarketClock | None = None
         self._cache = KeyCache(store, f"{place.keys.prefix}gateway", self._turn)
         self._images: dict[tuple[str, str], Image] = {}
+        """One for each symbol and scope that is published."""
+        self._split = CacheCount()
         self.moves = Moves()
 
     async def run(self) -> None:
@@ -111,6 +114,11 @@ class Gateway:
     def connected(self) -> bool:
         """Whether the hot store answered last time."""
         return self._cache.connected
+
+    @property
+    def caches(self) -> dict[str, CacheCount]:
+        """What the caches of this process did: keys of the store, snapshots split, folds."""
+        return {"keys": self._cache.count, "snapshots": self._split, "folds": self.folds.count}
 
     def symbol(self, text: str) -> str:
         """Return the canonical symbol, in any spelling, whose figures are computed here.
@@ -252,9 +260,13 @@ class Gateway:
     def _image(self, symbol: str, scope: str, value: bytes) -> Image:
         """Return the bytes split into fields, once for each publish."""
         image = self._images.get((symbol, scope))
-        if image is None or image.value is not value:
-            image = split_snapshot(value)
-            self._images[symbol, scope] = image
+        if image is not None and image.value is value:
+            self._split.hits += 1
+            return image
+        self._split.misses += 1
+        self._split.fills += 1
+        self._split.evictions += image is not None
+        image = self._images[symbol, scope] = split_snapshot(value)
         return image
 
     async def nothing_yet(self, symbol: str) -> UnavailableError:

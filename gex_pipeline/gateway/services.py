@@ -32,7 +32,8 @@ async def readiness(gateway: Gateway) -> Readiness:
 async def overview(gateway: Gateway) -> dict[str, Any]:
     """Return mode, market time, each symbol's freshness and each service's own words.
 
-    `futures` are those that answer with an index's levels, by index.
+    `futures` are those that answer with an index's levels, by index; `cache` counts what the
+    caches of this process did.
 
     Raises:
         UnavailableError: the hot store does not answer.
@@ -49,6 +50,7 @@ async def overview(gateway: Gateway) -> dict[str, Any]:
         "symbols": [await _symbol(gateway, symbol) for symbol in place.symbols],
         "futures": {index: roots_of(index) for index in place.symbols if roots_of(index)},
         "services": await _services(gateway),
+        "cache": {name: msgspec.structs.asdict(each) for name, each in gateway.caches.items()},
     }
 
 

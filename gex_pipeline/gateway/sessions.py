@@ -16,6 +16,7 @@ from gex_pipeline.errors import (
 from gex_pipeline.gateway.answer import Mode
 from gex_pipeline.gateway.cache import STORE_ERRORS, Entry, store_away
 from gex_pipeline.gateway.read import Gateway, Place
+from gex_pipeline.gateway.requests import ask
 from gex_pipeline.hot import control
 from gex_pipeline.hot.control import new_request
 from gex_pipeline.hot.session import (
@@ -33,8 +34,6 @@ __all__ = ["VERBS", "SessionGateway", "Sessions", "new_request"]
 MOST: Final = 8
 """Replays that one process follows at a time."""
 FORGET_S: Final = 120.0
-ANSWER_S: Final = 10.0
-_POLL_S: Final = 0.02
 _LOOK_S: Final = 1.0
 
 
@@ -224,21 +223,13 @@ class Sessions:
         return tuple(sorted(info.id for info in await self._infos()))
 
     async def _answer(self, session: str, request: control.Request) -> control.Reply:
-        name = session_keys(session).control(SERVICE)
-        store, fields = self._parent.store, msgspec.structs.asdict(request)
-        deadline_s = time.monotonic() + ANSWER_S
-        try:
-            after: Any = await store.xadd(name, cast("Any", fields), maxlen=control.KEPT)
-            while time.monotonic() < deadline_s:
-                entries = await store.xrange(name, min=f"({after.decode()}")
-                if answer := control.find_reply(entries, request):
-                    return answer
-                await asyncio.sleep(_POLL_S)
-        except STORE_ERRORS as error:
-            raise store_away(error) from error
-        raise UnavailableError(
-            "session", f"The replay {session} does not answer.", "See that its process lives."
-        )
+        keys = session_keys(session)
+        answer = await ask(self._parent.store, keys, SERVICE, request)
+        if answer is None:
+            raise UnavailableError(
+                "session", f"The replay {session} does not answer.", "See that its process lives."
+            )
+        return answer
 
     def _shown(self, info: SessionInfo) -> dict[str, Any]:
         wall_ns = self._parent.wall_ns()

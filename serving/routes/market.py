@@ -18,7 +18,10 @@ Limit = Annotated[
 
 @get("/market/{symbol:str}", summary="Newest trade and quote")
 async def market(request: AnyRequest, symbol: Symbol, replay: Session = "") -> dict[str, Any]:
-    """Return the newest trade and quote of a share, fund, index or future."""
+    """Return the newest trade and quote of a symbol, and whether they were streamed.
+
+    One that is not streamed is asked for, `source` is then `rest`; an option has `option` too.
+    """
     return await newest_market(await asked(request, replay), symbol)
 
 
