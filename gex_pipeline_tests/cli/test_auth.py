@@ -14,9 +14,11 @@ from typing import Any
 import httpx
 import pytest
 
+from gex_pipeline.cli.up import _sign_in_words
 from gex_pipeline.feeds.oldtokens import EXPIRED_AT
 from gex_pipeline.feeds.tokens import TokenStore
 from gex_pipeline.feeds.wall import wall_s
+from gex_pipeline.settings import load
 from gex_pipeline_tests.feeds.schwab.test_signin import redirect, visit
 from gex_pipeline_tests.simulator.serving import running
 
@@ -275,6 +277,26 @@ def test_a_refresh_token_of_the_settings_fills_an_empty_store(tmp_path: Path) ->
         assert (code, "age is unknown" in out) == (0, True)
 
     at_desk(tmp_path, act)
+
+
+def test_the_screen_of_gex_up_says_how_the_sign_in_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None: what to do; one: until when; one of unknown age: that it is unknown."""
+    monkeypatch.chdir(tmp_path)
+    settings = load({"GEX_SOURCE": "schwab", "SCHWAB_CLIENT_ID": "k", "SCHWAB_CLIENT_SECRET": "s"})
+    store = TokenStore(tmp_path / ".tokens")
+
+    none = _sign_in_words(settings)
+    store.seed("r")
+    unknown = _sign_in_words(settings)
+    token = {"refresh_token": "r", "access_token": "a", "expires_at": EXPIRED_AT}
+    store.write({"creation_timestamp": int(wall_s()), "token": token})
+    known = _sign_in_words(settings)
+
+    assert "gex auth login" in none
+    assert "unknown" in unknown
+    assert known.startswith("until 2")
 
 
 def test_every_missing_credential_is_named(tmp_path: Path) -> None:

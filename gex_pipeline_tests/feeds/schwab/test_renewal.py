@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 from pathlib import Path
@@ -111,6 +113,32 @@ def test_many_refused_requests_are_one_renewal(tmp_path: Path) -> None:
         assert server.calls == 1
 
     use(store, lambda _: ok(), act)
+
+
+def test_four_processes_renew_one_token_once(tmp_path: Path) -> None:
+    """Started together on one folder: one call; all go on with what it gave."""
+    store = stored(tmp_path, 0)
+
+    async def start(url: str) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "gex_pipeline_tests.feeds.schwab.renewer"),
+            *(str(store.folder), url),
+            cwd=Path(__file__).parents[3],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+
+    async def run() -> list[str]:
+        async with endpoint(lambda call: ok(access_token=f"new-{call}")) as server:
+            processes = await asyncio.gather(*(start(server.url) for _ in range(4)))
+            for process in processes:
+                assert process.stdout is not None
+                assert await process.stdout.readline() == b"ready\n"
+            said = await asyncio.gather(*(process.communicate(b"\n") for process in processes))
+            assert server.calls == 1
+            return [out.decode().strip() for out, _ in said]
+
+    assert asyncio.run(run()) == ["new-0"] * 4
 
 
 def test_row_27_retry_after_may_be_a_date(tmp_path: Path) -> None:
