@@ -41,6 +41,8 @@ GexError
    │  ├─ NoSessionError    no replay of that id
    │  └─ SessionOverError  it has ended
    ├─ NotTakenError        a stream that is asked back and was not taken
+   ├─ DeclinedError        something that a running service does not do, and why
+   ├─ TooOftenError        something that is asked for too often
    ├─ ApiKeyError          no API key of that id
    ├─ KeyFileError         a key file that cannot be read
    ├─ PortError            an address that cannot be listened on
@@ -99,7 +101,7 @@ class UnavailableError(GexError):
 
     def __init__(self, reason: str, fact: str, cure: str) -> None:
         self.reason = reason
-        super().__init__(f"{fact} {cure}")
+        super().__init__(f"{fact} {cure}".rstrip())
 
 
 class LakeError(GexError):
@@ -421,6 +423,18 @@ class NotTakenError(InputError):
 
     def __init__(self) -> None:
         super().__init__("No other program has the stream. There is nothing to take back.")
+
+
+class DeclinedError(InputError):
+    """A running service was asked for something and does not do it; the words are its own."""
+
+
+class TooOftenError(InputError):
+    """Something was asked for more often than is sensible."""
+
+    def __init__(self, what: str, retry_after_s: int) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(f"{what} were begun too often. Wait {retry_after_s} s and begin again.")
 
 
 class ApiKeyError(InputError):

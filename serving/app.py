@@ -22,6 +22,7 @@ from gex_pipeline.gateway.age import Limits
 from gex_pipeline.gateway.connection import connect_gateway, hot_url
 from gex_pipeline.gateway.past import Past
 from gex_pipeline.gateway.read import Gateway, Place
+from gex_pipeline.gateway.relogin import SignIns
 from gex_pipeline.gateway.ring import Ring
 from gex_pipeline.gateway.sessions import Sessions
 from gex_pipeline.market.symbology import to_canonical
@@ -30,6 +31,7 @@ from serving.auth import READ, require
 from serving.errors import on_any_error, on_gex_error, on_http_error
 from serving.hosts import KnownHosts, known_hosts
 from serving.push import Streams
+from serving.routes.account import account_routes
 from serving.routes.changes import change_routes
 from serving.routes.folded import folded_routes
 from serving.routes.gex import gex_routes
@@ -72,6 +74,7 @@ def build_app(gateway: Gateway, hosts: frozenset[str], past: Past) -> Litestar:
             past_routes(),
             market_routes(),
             session_routes(),
+            account_routes(),
             health_routes(),
             page_routes(),
         ],
@@ -91,6 +94,7 @@ def build_app(gateway: Gateway, hosts: frozenset[str], past: Past) -> Litestar:
     app.state.past = past
     app.state.ring = Ring()
     app.state.sessions = Sessions(gateway)
+    app.state.sign_ins = SignIns(gateway)
     app.state.streams = Streams()
     app.state.static = read_static()
     return app

@@ -4,6 +4,7 @@ Each route says what it needs in `opt`: PUBLIC, READ or OPS. Keys never travel i
 """
 
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie
@@ -18,6 +19,11 @@ PUBLIC: Final = {"needs": "public"}
 READ: Final = {"needs": "read"}
 OPS: Final = {"needs": "ops"}
 _BEARER: Final = "bearer "
+_HARMLESS: Final = ("GET", "HEAD", "OPTIONS")
+_FOREIGN: Final = (
+    "This comes from another page than ours (its Origin). Do it on the page itself, or send a key"
+    " in a header."
+)
 _HOW: Final = (
     "Send a key: Authorization: Bearer gex_<id>_<secret>, or X-API-Key."
     " The key of this machine is in data/local_key; more: gex keys create. The page: gex open."
@@ -34,13 +40,16 @@ async def require(connection: Connection, handler: BaseRouteHandler) -> None:
 
     Raises:
         NotAuthorizedException: no key, or none that is valid.
-        PermissionDeniedException: the key lacks the scope, or the route has no rule.
+        PermissionDeniedException: the key lacks the scope, the route has no rule, or a page of
+            somebody else asks for a change in the name of a browser's session.
     """
     needs = handler.opt.get("needs")
     if needs == "public":
         return
     text = credential(connection)
     key = await gateway_of(connection).keyring.holder(text) if text else None
+    if text and key is not None and not _is_wanted(connection):
+        raise PermissionDeniedException(_FOREIGN)
     if key is None:
         given = "This key is unknown or revoked." if text else "This needs a key."
         raise NotAuthorizedException(f"{given} {_HOW}", headers={"WWW-Authenticate": "Bearer"})
@@ -54,10 +63,7 @@ async def require(connection: Connection, handler: BaseRouteHandler) -> None:
 
 def credential(connection: Connection) -> str | None:
     """Return the text of the key that came with a request: header first, then the cookie."""
-    bearer = connection.headers.get("authorization", "")
-    if bearer.lower().startswith(_BEARER):
-        return bearer[len(_BEARER) :].strip()
-    return connection.headers.get("x-api-key") or connection.cookies.get(cookie_name(connection))
+    return _in_header(connection) or connection.cookies.get(cookie_name(connection))
 
 
 async def visitor(connection: Connection) -> ApiKey | None:
@@ -83,6 +89,24 @@ def cookie_name(connection: Connection) -> str:
     """Return the session cookie's name: browsers share cookies between the ports of a host."""
     server = connection.scope.get("server")
     return f"gex_session_{server[1] if server else 0}"
+
+
+def _in_header(connection: Connection) -> str | None:
+    bearer = connection.headers.get("authorization", "")
+    if bearer.lower().startswith(_BEARER):
+        return bearer[len(_BEARER) :].strip()
+    return connection.headers.get("x-api-key")
+
+
+def _is_wanted(connection: Connection) -> bool:
+    """Whether whoever holds the key wants this: a cookie also goes with what other pages send.
+
+    A header does not; and a browser says with each POST of a script which page it is from.
+    """
+    if connection.scope.get("method") in _HARMLESS or _in_header(connection):
+        return True
+    origin = urlsplit(connection.headers.get("origin", ""))
+    return origin.netloc.lower() == connection.headers.get("host", "").lower()
 
 
 def gateway_of(connection: Connection) -> Gateway:

@@ -11,6 +11,7 @@ from litestar.exceptions import HTTPException
 
 from gex_pipeline.errors import (
     ConventionError,
+    DeclinedError,
     GexError,
     InputError,
     KeyFileError,
@@ -19,6 +20,7 @@ from gex_pipeline.errors import (
     NotServedError,
     SessionOverError,
     SwitchedOffError,
+    TooOftenError,
     UnavailableError,
     UnknownSymbolError,
 )
@@ -33,6 +35,8 @@ _STATUS: Final[tuple[tuple[type[GexError], HTTPStatus, str], ...]] = (
     (SwitchedOffError, HTTPStatus.NOT_FOUND, "switched_off"),
     (NoDataError, HTTPStatus.NOT_FOUND, "no_data"),
     (UnknownSymbolError, HTTPStatus.NOT_FOUND, "unknown_symbol"),
+    (DeclinedError, HTTPStatus.CONFLICT, "declined"),
+    (TooOftenError, HTTPStatus.TOO_MANY_REQUESTS, "too_often"),
     (ConventionError, HTTPStatus.BAD_REQUEST, "unknown_name"),
     (KeyFileError, HTTPStatus.SERVICE_UNAVAILABLE, "key_file"),
     (InputError, HTTPStatus.BAD_REQUEST, "bad_input"),
@@ -80,7 +84,8 @@ def answer(problem: Problem, headers: Mapping[str, str] | None = None) -> Respon
 
 def on_gex_error(_: Request[Any, Any, Any], error: GexError) -> Response[bytes]:
     """Answer one of our own errors."""
-    return answer(problem_of(error))
+    wait = error.retry_after_s if isinstance(error, TooOftenError) else None
+    return answer(problem_of(error), {"Retry-After": str(wait)} if wait else None)
 
 
 def on_http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gex_pipeline.cli.environment import ENV_FILE
+from gex_pipeline.cli.signinstatus import masked
 from gex_pipeline.feeds.schwab.client import open_client
 from gex_pipeline.feeds.schwab.signin import Application, SignIn
 from gex_pipeline.feeds.tokens import TokenStore
@@ -27,6 +28,7 @@ def access(settings: Settings, origin: Origin) -> Access:
         client_opener(settings, origin, store),
         SignIn(application(settings, origin), store),
         settings.schwab_refresh_interval_days,
+        masked(settings.schwab_account_id),
     )
 
 

@@ -7,15 +7,13 @@ import msgspec
 from gex_pipeline.errors import UnavailableError, UnknownSymbolError
 from gex_pipeline.gateway.read import Gateway
 from gex_pipeline.gateway.requests import ask
+from gex_pipeline.gateway.streamer import STREAMER, streamer_lives
 from gex_pipeline.hot.control import new_request
 from gex_pipeline.market.events import OptionQuote, Quote, Trade
-from gex_pipeline.market.sessions import SECOND_NS
 from gex_pipeline.market.symbology import to_schwab
 
-_SERVICE: Final = "streamer"
 _VERB: Final = "quote"
 _VENDOR: Final = "Schwab"
-_ALIVE_S: Final = 5.0
 _WITHIN_S: Final = 25.0
 """The streamer itself gives up after 20 s."""
 
@@ -49,7 +47,7 @@ async def look_up(gateway: Gateway, symbol: str) -> Looked:
     to_schwab(symbol)
     await _check_alive(gateway, symbol)
     keys, request = gateway.place.keys, new_request(_VERB, symbol, by="api")
-    answer = await ask(gateway.store, keys, _SERVICE, request, _WITHIN_S)
+    answer = await ask(gateway.store, keys, STREAMER, request, _WITHIN_S)
     if answer is None:
         raise UnavailableError(
             "no_answer",
@@ -70,9 +68,7 @@ async def look_up(gateway: Gateway, symbol: str) -> Looked:
 
 async def _check_alive(gateway: Gateway, symbol: str) -> None:
     """Pass while a streamer gives signs of life: nobody else would answer."""
-    said = await gateway.hash(gateway.place.keys.status(_SERVICE))
-    beat_ns = said.get("ts_ns", "")
-    if beat_ns.isdigit() and gateway.wall_ns() - int(beat_ns) < _ALIVE_S * SECOND_NS:
+    if await streamer_lives(gateway):
         return
     raise UnavailableError(
         "no_streamer",

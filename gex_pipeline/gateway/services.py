@@ -99,8 +99,12 @@ async def _services(gateway: Gateway) -> dict[str, dict[str, Any]]:
     }
 
 
-def _with_age(fields: dict[str, str], now_ns: int) -> dict[str, Any]:
+def beat_age_s(fields: dict[str, str], now_ns: int) -> float | None:
+    """Return how long ago a service wrote its status; None: it has written none."""
     beat_ns = fields.get("ts_ns", "")
-    if not beat_ns.isdigit():
-        return dict(fields)
-    return {**fields, "age_s": round((now_ns - int(beat_ns)) / SECOND_NS, 3)}
+    return round((now_ns - int(beat_ns)) / SECOND_NS, 3) if beat_ns.isdigit() else None
+
+
+def _with_age(fields: dict[str, str], now_ns: int) -> dict[str, Any]:
+    age_s = beat_age_s(fields, now_ns)
+    return dict(fields) if age_s is None else {**fields, "age_s": age_s}

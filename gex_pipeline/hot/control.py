@@ -32,6 +32,8 @@ class Reply(msgspec.Struct, frozen=True):
     """Id of the request."""
     ok: bool
     detail: str = ""
+    code: int = 0
+    """Of a refusal the exit code of its error: 2 wrong input, 3 a person is needed, 1 not now."""
 
 
 def new_request(verb: str, arg: str = "", *, by: str, reason: str = "") -> Request:
@@ -86,7 +88,13 @@ def find_reply(entries: object, request: Request) -> Reply | None:
     """Return the reply to a request among entries of the stream."""
     for _, fields in _entries(entries):
         if fields.get("answers") == request.id:
-            return Reply(request.id, fields.get("ok") == "1", fields.get("detail", ""))
+            code = fields.get("code", "")
+            return Reply(
+                request.id,
+                fields.get("ok") == "1",
+                fields.get("detail", ""),
+                int(code) if code.isdigit() else 0,
+            )
     return None
 
 

@@ -27,6 +27,8 @@ class Access(NamedTuple):
     sign_in: SignIn
     due_after_days: float
     """Age of the consent at which a new one is due."""
+    account: str | None = None
+    """The account's id as it may be shown, masked; None: it is not set."""
 
 
 class Account:
@@ -41,6 +43,7 @@ class Account:
         self._over: SignInError | None = None
         """What the last pause was told by: who hears of it late need not wait."""
         self._due_after_days = access.due_after_days
+        self._shown = access.account
         self._look_s = look_s
         self._open_client = access.open_client
         self._client: Any = None
@@ -111,11 +114,14 @@ class Account:
             wrapped = self.store.read()
         except SignInError as error:
             return {"consent_age_s": None, "consent_ends_ts": None, "access_ends_ts": None} | {
+                "account": self._shown,
                 "consent_note": str(error),
                 "token_problem": self.store.problem,
             }
         consent = consent_of(wrapped, self.store.now_s(), self._due_after_days)
         return {
+            "account": self._shown,
+            "consent_given_ts": consent.consent_given_ts,
             "consent_age_s": consent.consent_age_s,
             "consent_ends_ts": consent.consent_ends_ts,
             "consent_due_ts": consent.consent_due_ts,

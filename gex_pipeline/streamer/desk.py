@@ -84,4 +84,4 @@ class Desk:
         try:
             return Reply(request.id, ok=True, detail=await answer(request.arg))
         except GexError as error:
-            return Reply(request.id, ok=False, detail=str(error))
+            return Reply(request.id, ok=False, detail=str(error), code=error.exit_code)

@@ -218,6 +218,7 @@ class Streamer:
             **asking.status(),
             **self.account.status(),
             "sign_in": self.sign_ins.state,
+            "sign_in_id": self.sign_ins.id,
             "positions": " ".join(
                 f"{tape.spool.tape}={tape.spool.position}"
                 for tape in self.tapes.by_calendar.values()

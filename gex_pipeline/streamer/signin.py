@@ -6,6 +6,7 @@ The streamer holds the app's secret and the token store, so that page and API ne
 import asyncio
 import contextlib
 import logging
+import secrets
 
 import msgspec
 import redis
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 class Begun(msgspec.Struct, frozen=True):
     """What a person needs for a sign-in that has begun."""
 
+    id: str
+    """Which sign-in it is, to know it again in the status."""
     url: str
     """The consent page, to be opened in a browser."""
     expires_in_s: int
@@ -39,6 +42,8 @@ class SignInDesk:
     def __init__(self, sign_in: SignIn, client: redis.Redis, keys: Keys) -> None:
         self.state = ""
         """Of the newest sign-in: pending, done, or why it failed; empty: there was none."""
+        self.id = ""
+        """Which one that is."""
         self._sign_in = sign_in
         self._client = client
         self._keys = keys
@@ -59,8 +64,9 @@ class SignInDesk:
         open_now: asyncio.Future[Listener] = asyncio.get_running_loop().create_future()
         self._waiting = asyncio.create_task(self._wait(pending, open_now), name="sign-in callback")
         listener = await open_now
-        self.state = "pending"
+        self.id, self.state = secrets.token_hex(4), "pending"
         begun = Begun(
+            id=self.id,
             url=pending.url,
             expires_in_s=int(pending.left_s(self._sign_in.store.now_s())),
             redirect_uri=pending.redirect_uri,

@@ -65,8 +65,9 @@ def test_a_refusal_says_why(client: redis.Redis, keys: Keys) -> None:
     refused = asked(client, keys, {"quote": quote}, "quote")
     unknown = asked(client, keys, {"quote": quote}, "order")
 
-    assert (refused.ok, refused.detail) == (
+    assert (refused.ok, refused.code, refused.detail) == (
         False,
+        FeedError.exit_code,
         "Schwab did not answer. It is tried again by itself.",
     )
     assert (unknown.ok, unknown.detail) == (False, "'order' is none of quote.")

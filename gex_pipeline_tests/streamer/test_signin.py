@@ -76,6 +76,7 @@ def test_the_callback_finishes_what_the_page_began(
             assert begun["listening"]
             assert 590 <= begun["expires_in_s"] <= 600
             assert (desk.state, begun["redirect_uri"]) == ("pending", sign_in.app.redirect_uri)
+            assert desk.id == begun["id"]
             answer = await visit(await consent(begun["url"]))
             assert answer.status_code == httpx.codes.OK
             await until(lambda: desk.state == "done")
@@ -120,6 +121,7 @@ def test_a_cancelled_sign_in_is_void_and_the_port_is_free_again(
             second = json.loads(await desk.begin(""))
             assert first["listening"]
             assert second["listening"]
+            assert first["id"] != second["id"]
             await desk.cancel("")
             assert desk.state == ""
             with pytest.raises(httpx.TransportError):
@@ -245,7 +247,7 @@ def test_pain_1_the_end_of_the_consent_rings_in_steps(
     found = bell.active.get("consent_ends")
     assert (found and found.level) == level
     assert found is None or (words in found.text and "gex auth login" in found.text)
-    assert status["consent_age_s"] == int(now_s) - born
+    assert (status["consent_given_ts"], status["consent_age_s"]) == (born, int(now_s) - born)
     assert status["consent_ends_ts"] == born + 7 * 86_400
     assert status["access_ends_ts"] == int(now_s) + 600
 
