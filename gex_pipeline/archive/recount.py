@@ -58,6 +58,8 @@ class Recount:
             return Counter({(self._calendar(frame.symbol), "chain_headers"): 1})
         if frame.kind in ("chain", "repeated"):
             return self._asked_for(frame)
+        if frame.kind == "quotes":
+            return self._polled(frame.data)
         return Counter()
 
     def _streamed(self, data: bytes) -> Counter[Update]:
@@ -98,6 +100,23 @@ class Recount:
             return Counter({UNKNOWN: 1})
         calendar = self._calendar(frame.symbol)
         return Counter({(calendar, "option_quotes"): len(rows), (calendar, "chain_headers"): 1})
+
+    def _polled(self, data: bytes) -> Counter[Update]:
+        """Count an answer of quotes: a side of each symbol but an index, and a price above 0."""
+        try:
+            answer = json.loads(data)
+            ones = [(key, one) for key, one in answer.items() if key != "errors"]
+            said = [(key, one["assetMainType"], one["quote"]) for key, one in ones]
+        except (ValueError, AttributeError, KeyError, TypeError):
+            return Counter({UNKNOWN: 1})
+        found: Counter[Update] = Counter()
+        for key, kind, quote in said:
+            calendar = self._calendar(key)
+            if kind != "INDEX" and (quote.get("bidPrice"), quote.get("askPrice")) != (None, None):
+                found[calendar, "quotes"] += 1
+            if (quote.get("lastPrice") or 0) > 0:
+                found[calendar, "trades"] += 1
+        return found
 
     def _calendar(self, key: str) -> Calendar:
         known = self._calendars.get(key)
