@@ -13,7 +13,7 @@ from gex_pipeline.cli.logs import log_to_stderr
 from gex_pipeline.cli.needed import missing
 from gex_pipeline.errors import HotStoreError, SettingsError, SignInError
 from gex_pipeline.feeds.schwab.fields import OPTIONS
-from gex_pipeline.feeds.schwab.stream import MOST_BYTES, chunks
+from gex_pipeline.feeds.schwab.subscriptions import MOST_BYTES, chunks
 from gex_pipeline.feeds.tokens import TokenStore
 from gex_pipeline.hot.connect import connect
 from gex_pipeline.settings import Origin, Settings, origin_of, read, unknown_names

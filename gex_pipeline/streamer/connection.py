@@ -88,6 +88,7 @@ class Connection:
         self._last_ns = 0
         self._flows_since_s = 0.0
         self._asked = asyncio.Event()
+        self._limit_said = ""
 
     @property
     def connected(self) -> bool:
@@ -203,11 +204,12 @@ class Connection:
         await stream.add(service, [key for key in wanted if key not in have])
         if stream.limit is not None and stream.limit < limit.symbols:
             limit.learn(stream.limit)
-            self._tell_limit(stream.limit_said)
+            self._limit_said = f" ({stream.limit_said})"
 
     def _tell(self, stream: Stream) -> None:
         """Say what is subscribed, and which services are not to be had."""
         self.held = stream.symbols
+        self._tell_limit()
         if not stream.off:
             self.bell.still("service_off")
             return
@@ -215,14 +217,13 @@ class Connection:
         text = f"Schwab's streamer does not serve {said}. It is asked again by itself."
         self.bell.ring("service_off", "warning", text)
 
-    def _tell_limit(self, said: str = "") -> None:
+    def _tell_limit(self) -> None:
         limit = self.wishes.limit
         if limit.learned is None or limit.learned >= limit.configured:
             self.bell.still("symbol_limit")
             return
-        of = f" ({said})" if said else ""
         text = (
-            f"Schwab lets us have {limit.learned} symbols{of}; SCHWAB_SYMBOL_LIMIT is"
+            f"Schwab lets us have {limit.learned} symbols{self._limit_said}; SCHWAB_SYMBOL_LIMIT is"
             f" {limit.configured}. The contracts that matter least come by REST alone. Set it to"
             f" {limit.learned}, or to another number to try that."
         )

@@ -2,9 +2,15 @@
 
 import logging
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import msgspec
+
+LESSON_S: Final = 12 * 3600.0
+"""A lesson is tried again after so long: it may have been a bad hour of the vendor's."""
 
 log = logging.getLogger(__name__)
 
@@ -18,11 +24,22 @@ class _Learned(msgspec.Struct, frozen=True):
 class SymbolLimit:
     """The limit of one installation; what was learned is kept in a file for the next start."""
 
-    def __init__(self, configured: int, path: Path | None = None) -> None:
+    def __init__(
+        self,
+        configured: int,
+        path: Path | None = None,
+        mono_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.configured = configured
         self._path = path
-        self.learned: int | None = self._read()
-        """Symbols that the vendor let us have; None: it has not refused one."""
+        self._mono_s = mono_s
+        self._learned = self._read()
+        self._until_s = mono_s() + LESSON_S
+
+    @property
+    def learned(self) -> int | None:
+        """Symbols that the vendor let us have; None: it has refused none for long."""
+        return self._learned if self._mono_s() < self._until_s else None
 
     @property
     def symbols(self) -> int:
@@ -31,10 +48,9 @@ class SymbolLimit:
 
     def learn(self, symbols: int) -> None:
         """Keep what a refusal taught; a disk that is full costs the next start one refusal."""
-        if symbols == self.learned:
-            return
-        self.learned = symbols
-        if self._path is None:
+        known, self._learned = self._learned, symbols
+        self._until_s = self._mono_s() + LESSON_S
+        if self._path is None or symbols == known:
             return
         partial = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
         try:

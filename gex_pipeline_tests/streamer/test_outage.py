@@ -7,7 +7,7 @@ import pytest
 from gex_pipeline.market.sessions import et_ns
 from gex_pipeline.streamer.bell import Bell
 from gex_pipeline.streamer.outage import CRITICAL_S, Outage
-from gex_pipeline.streamer.symbollimit import SymbolLimit
+from gex_pipeline.streamer.symbollimit import LESSON_S, SymbolLimit
 from gex_pipeline_tests.hot.builders import MONDAY
 
 OPEN_NS = et_ns(MONDAY, 11, 0)
@@ -68,3 +68,17 @@ def test_a_limit_that_no_disk_keeps_is_learned_all_the_same(tmp_path: Path) -> N
     limit.learn(317)
 
     assert limit.symbols == 317
+
+
+def test_a_lesson_is_tried_again_after_half_a_day() -> None:
+    """A limit that was one bad hour's does not stay for ever."""
+    now_s = 0.0
+    limit = SymbolLimit(500, mono_s=lambda: now_s)
+    limit.learn(317)
+    now_s += LESSON_S - 1
+    assert limit.symbols == 317
+    limit.learn(317)
+    now_s += LESSON_S - 1
+    assert limit.symbols == 317
+    now_s += 1
+    assert (limit.symbols, limit.learned) == (500, None)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gex_pipeline.errors import NotTakenError
-from gex_pipeline.feeds.schwab import stream as schwab_stream
+from gex_pipeline.feeds.schwab import subscriptions
 from gex_pipeline.feeds.schwab.fields import FUTURES, OPTIONS
 from gex_pipeline.simulator.connection import Pace
 from gex_pipeline.simulator.mishaps import Deny, Mute, Refuse
@@ -146,7 +146,7 @@ def test_a_muted_service_is_asked_again_and_delays_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Never answered: the other services stream, and when it answers again it does too."""
-    monkeypatch.setattr(schwab_stream, "AGAIN_S", 1.0)
+    monkeypatch.setattr(subscriptions, "AGAIN_S", 1.0)
 
     async def check() -> None:
         async with live(tmp_path, script=[Mute(service=FUTURES, for_s=6.0)]) as stage:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from gex_pipeline.errors import FeedClosedError
-from gex_pipeline.feeds.schwab import stream as schwab_stream
+from gex_pipeline.feeds.schwab import subscriptions
 from gex_pipeline.feeds.schwab.fields import EQUITIES
 from gex_pipeline.feeds.schwab.stream import Stream
 from gex_pipeline.market.events import Event, Quote
@@ -157,10 +157,10 @@ def test_a_request_over_the_limit_is_never_sent_and_would_be_survived(
         async with live(tmp_path, pace=pace) as stage:
             client = stage.open_client()
             for at_once, is_served in (
-                (schwab_stream.MOST_BYTES, True),
+                (subscriptions.MOST_BYTES, True),
                 (REQUEST_LIMIT * 2, False),
             ):
-                monkeypatch.setattr(schwab_stream, "chunks", by(at_once))
+                monkeypatch.setattr(subscriptions, "chunks", by(at_once))
                 stream = Stream(client, lambda *_: None, timeout_s=30.0)
                 await stream.open()
                 if is_served:
@@ -171,7 +171,7 @@ def test_a_request_over_the_limit_is_never_sent_and_would_be_survived(
                 await stream.close()
             await client.close_async_session()
 
-    chunks = schwab_stream.chunks
+    chunks = subscriptions.chunks
 
     def by(most_bytes: int) -> Any:
         return lambda them: chunks(them, most_bytes)

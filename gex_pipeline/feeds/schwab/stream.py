@@ -8,36 +8,28 @@ requests, because it waits for ever for one that never comes.
 import asyncio
 import contextlib
 import logging
-import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Final
 
 import msgspec
 
-from gex_pipeline.errors import FeedClosedError, FeedError, FeedTakenError, GexError
+from gex_pipeline.errors import FeedClosedError, FeedTakenError, GexError
 from gex_pipeline.feeds.schwab.client import told
 from gex_pipeline.feeds.schwab.codes import (
     BAD_COMMAND,
     DENIED,
     ENDINGS,
-    FAILED,
-    LIMIT,
-    NO_SERVICE,
     SUCCEEDED,
     TAKEN,
     explain,
 )
 from gex_pipeline.feeds.schwab.decode import Block
-from gex_pipeline.feeds.schwab.fields import ITEMS, Service, field_numbers
+from gex_pipeline.feeds.schwab.fields import Service, field_numbers
 from gex_pipeline.feeds.schwab.library import http
 from gex_pipeline.feeds.schwab.openrequests import Content, RequestTable, Response, Ticket
+from gex_pipeline.feeds.schwab.subscriptions import RefusedError, Subscriptions, UnansweredError
 from gex_pipeline.feeds.schwab.wire import Wire
 
-MOST_BYTES: Final = 48_000
-"""Of one request; Schwab closes the socket at 65,535."""
-AGAIN_S: Final = 60.0
-"""A service whose requests failed or were not answered is asked again after so long."""
-_REQUEST_ROOM: Final = 2_000
 _CLOSE_WAIT_S: Final = 2.0
 _UNAUTHORIZED: Final = 401
 _HEAD: Final = 64
@@ -51,37 +43,6 @@ class LoginDeniedError(FeedClosedError):
 
 class UnreadableError(FeedClosedError):
     """Data came that cannot be read: what they changed is unknown until new full images."""
-
-
-class RefusedError(FeedError):
-    """A request was answered with a code of failure; the connection goes on."""
-
-    def __init__(self, code: int, said: str, request: str) -> None:
-        self.code = code
-        self.fact = explain(code, said)
-        super().__init__(f"Schwab refused a request with {self.fact} ({request})")
-
-
-class UnansweredError(FeedError):
-    """A request was left without an answer; the connection may go on."""
-
-    fact = "no answer"
-
-    def __init__(self, request: str) -> None:
-        super().__init__(f"Schwab left a request unanswered ({request})")
-
-
-class Off(msgspec.Struct, frozen=True):
-    """A service that is not asked any more on this connection, or not for a while."""
-
-    reason: str
-    again_s: float | None = None
-    """By the monotonic clock; None: on the next connection."""
-
-    @property
-    def over(self) -> bool:
-        """Whether it may be asked again."""
-        return self.again_s is not None and time.monotonic() > self.again_s
 
 
 class _Notice(msgspec.Struct):
@@ -112,20 +73,14 @@ def read_frame(raw: str | bytes) -> StreamFrame | None:
         return None
 
 
-class Stream:
+class Stream(Subscriptions):
     """One connection, from LOGIN to its end; a new one is a new object."""
 
     def __init__(self, client: Any, take: Take, *, timeout_s: float) -> None:
+        super().__init__()
         self.timeout_s = timeout_s
         self.frames = 0
         self.unreadable = 0
-        self.held: dict[Service, list[str]] = {service: [] for service in ITEMS}
-        """Keys that are subscribed, in the order they were asked for."""
-        self.off: dict[Service, Off] = {}
-        """Services that are not asked for now, and why."""
-        self.limit: int | None = None
-        """Symbols that the vendor lets this connection have, once it has refused more."""
-        self.limit_said = ""
         self.table = RequestTable()
         self._take = take
         self._wire = Wire(client, self.table)
@@ -133,11 +88,6 @@ class Stream:
         self._over = asyncio.Event()
         self._failure: Exception | None = None
         self._reader: asyncio.Task[None] | None = None
-
-    @property
-    def symbols(self) -> int:
-        """Keys that are subscribed."""
-        return sum(map(len, self.held.values()))
 
     async def open(self) -> None:
         """Open the socket, begin to read it, and sign in.
@@ -170,34 +120,6 @@ class Stream:
         await self._over.wait()
         raise self._failure or FeedClosedError("The connection to Schwab's streamer is closed")
 
-    async def add(self, service: Service, keys: Sequence[str]) -> int:
-        """Subscribe to more keys of a service, in requests of a safe size; return how many.
-
-        Fewer than asked: the limit of symbols is reached, or the service is `off` now.
-        """
-        before = len(self.held[service])
-        for chunk in chunks(keys):
-            if not self._asks(service):
-                break
-            if not await self._fits(service, chunk):
-                await self._squeeze(service, chunk)
-                self.limit = self.symbols
-                break
-        return len(self.held[service]) - before
-
-    async def remove(self, service: Service, keys: Sequence[str]) -> None:
-        """Unsubscribe from keys of a service; where that fails they stay held."""
-        for chunk in chunks(keys):
-            if not self._asks(service):
-                return
-            try:
-                await self._insist(service, "UNSUBS", chunk)
-            except (RefusedError, UnansweredError) as error:
-                self._switch_off(service, error)
-                return
-            gone = set(chunk)
-            self.held[service] = [key for key in self.held[service] if key not in gone]
-
     async def close(self, *, goodbye: bool = True) -> None:
         """Say goodbye if the socket still listens, and close it; without, drop it at once."""
         if goodbye and self._failure is None:
@@ -225,46 +147,10 @@ class Stream:
                 raise LoginDeniedError("Schwab does not take the access token (401)") from None
             raise
 
-    async def _fits(self, service: Service, keys: list[str]) -> bool:
-        """Ask for keys: the first request of a service replaces its list, later ones add.
+    def _call(self, service: Service, command: str, keys: list[str]) -> Callable[[], Any]:
+        return self._wire.request(service, command, keys, field_numbers(service))
 
-        False: they are more than the limit of symbols. After any other refusal the service is off.
-        """
-        command = "ADD" if self.held[service] else "SUBS"
-        try:
-            await self._insist(service, command, keys)
-        except RefusedError as error:
-            if error.code == LIMIT:
-                self.limit_said = error.fact
-                return False
-            self._switch_off(service, error)
-        except UnansweredError as error:
-            self._switch_off(service, error)
-        else:
-            self.held[service].extend(keys)
-        return True
-
-    async def _squeeze(self, service: Service, keys: list[str]) -> None:
-        """Add what still fits under an unknown limit: the longest head of refused keys."""
-        fits, too_many = 0, len(keys)
-        while too_many - fits > 1 and self._asks(service):
-            middle = (fits + too_many) // 2
-            if await self._fits(service, keys[fits:middle]):
-                fits = middle
-            else:
-                too_many = middle
-
-    async def _insist(self, service: Service, command: str, keys: list[str]) -> None:
-        """Ask; what failed or was not answered is asked once more, with no request beside it."""
-        call = self._wire.request(service, command, keys, field_numbers(service))
-        try:
-            await self._ask(call)
-        except (RefusedError, UnansweredError) as error:
-            if isinstance(error, RefusedError) and error.code not in FAILED:
-                raise
-            log.warning("once more, alone: %s", error)
-        else:
-            return
+    async def _ask_alone(self, call: Callable[[], Any]) -> None:
         async with self._turn:
             await self.table.settled()
             await self._answer(await self._in_time(self._wire.write(call)))
@@ -295,20 +181,6 @@ class Stream:
         if code == BAD_COMMAND:
             log.error("a fault of ours, please report it: %s to %s", explain(code, said), ticket)
         raise RefusedError(code, said, str(ticket))
-
-    def _asks(self, service: Service) -> bool:
-        """Return whether a service is asked for now; what is off for a while comes back here."""
-        off = self.off.get(service)
-        if off is not None and off.over:
-            del self.off[service]
-        return service not in self.off
-
-    def _switch_off(self, service: Service, error: RefusedError | UnansweredError) -> None:
-        """Ask no more for a service: on this connection, or for a while."""
-        lasting = isinstance(error, RefusedError) and error.code in (NO_SERVICE, BAD_COMMAND)
-        again_s = None if lasting else time.monotonic() + AGAIN_S
-        self.off[service] = Off(error.fact, again_s)
-        log.warning("%s is off: %s", service, error)
 
     # --- frames -----------------------------------------------------------------------------------
 
@@ -344,20 +216,6 @@ class Stream:
         head = raw[:_HEAD]
         if '"data"' in (head if isinstance(head, str) else head.decode("latin-1")):
             raise UnreadableError("Schwab's streamer sent data that cannot be read")
-
-
-def chunks(keys: Iterable[str], most_bytes: int = MOST_BYTES) -> Iterator[list[str]]:
-    """Yield the keys in lists whose requests stay under `most_bytes`."""
-    chunk: list[str] = []
-    size = _REQUEST_ROOM
-    for key in keys:
-        if chunk and size + len(key) + 1 > most_bytes:
-            yield chunk
-            chunk, size = [], _REQUEST_ROOM
-        chunk.append(key)
-        size += len(key) + 1
-    if chunk:
-        yield chunk
 
 
 def _heed(content: Content) -> None:

@@ -10,13 +10,12 @@ from gex_pipeline.errors import FeedClosedError, FeedTakenError
 from gex_pipeline.feeds.schwab.decode import Block
 from gex_pipeline.feeds.schwab.fields import EQUITIES, FUTURES, OPTIONS
 from gex_pipeline.feeds.schwab.stream import (
-    MOST_BYTES,
     LoginDeniedError,
     Stream,
     StreamFrame,
     UnreadableError,
-    chunks,
 )
+from gex_pipeline.feeds.schwab.subscriptions import MOST_BYTES, chunks
 from gex_pipeline_tests.feeds.schwab.streamer import (
     TOKEN,
     Answers,
@@ -198,7 +197,7 @@ def test_a_failed_command_is_asked_once_more_with_no_other_beside_it(
 def test_a_command_that_fails_again_waits_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     """The service is off for a while, not for good; then it is asked again."""
     refused = 2
-    monkeypatch.setattr("gex_pipeline.feeds.schwab.stream.AGAIN_S", 0.5)
+    monkeypatch.setattr("gex_pipeline.feeds.schwab.subscriptions.AGAIN_S", 0.5)
 
     def script(request: dict[str, Any]) -> Answers:
         nonlocal refused
