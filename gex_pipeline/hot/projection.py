@@ -6,6 +6,7 @@ not published. Keys do not depend on that: they end as if all had come in time.
 """
 
 import datetime
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -45,6 +46,8 @@ from gex_pipeline.market.events import (
 
 _LOOK_NS: Final = 1_000_000_000
 """So often, in market time, it is looked whether another feed has a book."""
+EXPIRE_EACH_S: Final = 60.0
+"""Between two orders to a key to live on; far below the life of any."""
 OPTIONS_KEPT_MS: Final = 5 * 60 * 1000
 PUBLISH_WITHIN_NS: Final = 10 * 1_000_000_000
 """Of market time, behind the newest event spooled."""
@@ -101,6 +104,10 @@ class Projection:
         self._deeper: dict[str, tuple[int, bool]] = {}
         """When it was looked last whether a symbol has a whole book, and what was seen."""
         self._ids: dict[str, int] = {}
+        self._fields: dict[str, dict[str, bytes]] = {}
+        """Of `last:`, by symbol, as they were set."""
+        self._said_s: dict[str, float] = {}
+        """When a key was last told how long to live, monotonic."""
         self._opened_ms = 0
         self._session_date: Any = None
         self.published_through = 0
@@ -147,6 +154,10 @@ class Projection:
             known = self._session_date is not None
             self._session_date = session_date
             self._opened_ms = first_ns // 1_000_000 if known else 0
+
+    def reconnected(self) -> None:
+        """Note that the store may have lost its keys: new ones must be told how long to live."""
+        self._said_s.clear()
 
     def published(self, seq: int) -> None:
         """Note that the messages up to a seq are out."""
@@ -285,7 +296,7 @@ class Projection:
         commands: list[Command] = []
         self._ticking |= draft.ticks.keys()
         for symbol, batch in draft.ticks.items():
-            commands += self._last(symbol, draft.latest[symbol].values())
+            commands += self._last(symbol, draft.latest[symbol])
             commands += self._appended(self._keys.ticks(symbol), _packed(batch), MARKET_TTL_S)
         for symbol, batch in draft.options.items():
             commands += self._options(symbol, _packed(batch))
@@ -294,16 +305,18 @@ class Projection:
             commands.append(("SET", self._keys.depth(symbol), message, "EX", MARKET_TTL_S))
         return commands
 
-    def _last(self, symbol: str, latest: Iterable[msgspec.Raw]) -> list[Command]:
-        """Return what sets the newest values of a symbol."""
-        for event in map(decode_event, latest):
+    def _last(self, symbol: str, latest: dict[str, msgspec.Raw]) -> list[Command]:
+        """Return what sets the newest values of a symbol; what did not change is not made anew."""
+        for event in map(decode_event, latest.values()):
             if isinstance(event, Trade | Quote):
                 self._renew(event)
-        newest, name = self._newest[symbol], self._keys.last(symbol)
-        events = {"trade": newest.trade, "quote": newest.quote}
-        fields = [(k, encode_json(v)) for k, v in events.items() if v is not None]
-        pairs = [item for field in fields for item in field]
-        return [("HSET", name, *pairs), ("EXPIRE", name, MARKET_TTL_S)]
+        newest, fields = self._newest[symbol], self._fields.setdefault(symbol, {})
+        for kind, value in ((_TRADE, newest.trade), (_QUOTE, newest.quote)):
+            if value is not None and (kind in latest or kind not in fields):
+                fields[kind] = encode_json(value)
+        name = self._keys.last(symbol)
+        pairs = [item for field in fields.items() for item in field]
+        return [("HSET", name, *pairs), *self._kept(name, MARKET_TTL_S)]
 
     def _options(self, symbol: str, quotes: Packed) -> list[Command]:
         self._quoted.add(symbol)
@@ -316,7 +329,16 @@ class Projection:
         ms = self._ids[name] = max(batch.newest_ns // 1_000_000, self._id_of(name))
         trim = () if kept_ms is None else ("MINID", "~", f"{max(ms - kept_ms, 0)}-0")
         entry = (f"{ms}-{batch.last_seq}", BATCH_FIELD, batch.data)
-        return [("XADD", name, *trim, *entry), ("EXPIRE", name, ttl_s)]
+        return [("XADD", name, *trim, *entry), *self._kept(name, ttl_s)]
+
+    def _kept(self, name: str, ttl_s: int) -> list[Command]:
+        """Return what lets a key live on; it is said once a minute."""
+        now_s = time.monotonic()
+        said_s = self._said_s.get(name)
+        if said_s is not None and now_s < said_s + EXPIRE_EACH_S:
+            return []
+        self._said_s[name] = now_s
+        return [("EXPIRE", name, ttl_s)]
 
     def _id_of(self, name: str) -> int:
         """Return the newest time in a stream: market time may step back, its ids may not."""

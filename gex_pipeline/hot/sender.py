@@ -248,6 +248,8 @@ class Sender:
             after, self._sent = end.seq, end
         self._resyncs += 1
         self._tidy_at = 0.0
+        if self._projection is not None:
+            self._projection.reconnected()
         self._connected, self._problem = True, None
         sys.audit("gex.point", "sender.resynced")
         return self._spool.reader(after)
