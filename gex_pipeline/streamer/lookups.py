@@ -129,8 +129,10 @@ class Lookups:
             for symbol, looked in found.items():
                 if not batch[symbol].done():
                     batch[symbol].set_result(looked)
+            self._fail(batch, FeedError("Schwab left the symbol out of its answer"))
 
     def _fail(self, batch: dict[str, "asyncio.Future[Looked]"], error: Exception) -> None:
+        """Tell those who still wait."""
         for future in batch.values():
             if not future.done():
                 future.set_exception(error)

@@ -67,7 +67,7 @@ class QuoteAnswer(msgspec.Struct, frozen=True):
     delayed: frozenset[str]
     """Symbols whose quotes Schwab calls not real-time."""
     unknown: tuple[str, ...]
-    """Canonical symbols that were asked for and not answered."""
+    """Canonical symbols that Schwab calls none; one that is simply not answered is in neither."""
 
 
 def read_quotes(data: bytes, asked: Iterable[str], ts_recv_ns: int) -> QuoteAnswer:
@@ -78,12 +78,12 @@ def read_quotes(data: bytes, asked: Iterable[str], ts_recv_ns: int) -> QuoteAnsw
     """
     found = decode_document(data, dict[str, Raw], "a Schwab quotes JSON")
     events: dict[str, tuple[Event, ...]] = {}
-    delayed, unknown = set(), []
+    delayed, unknown, invalid = set(), [], _invalid(found)
     for symbol in asked:
         name, raw = _answer_of(found, symbol)
         one = None if raw is None else _decoded(raw)
         if one is None or one.quote is None:
-            unknown.append(symbol)
+            unknown += [symbol] if to_schwab(symbol) in invalid else []
             continue
         events[symbol] = _events(symbol, name, one, one.quote, ts_recv_ns)
         if one.realtime is False:
@@ -91,13 +91,13 @@ def read_quotes(data: bytes, asked: Iterable[str], ts_recv_ns: int) -> QuoteAnsw
     return QuoteAnswer(events, frozenset(delayed), tuple(unknown))
 
 
-def invalid_symbols(data: bytes) -> tuple[str, ...]:
+def _invalid(found: Mapping[str, Raw]) -> frozenset[str]:
     """Return the names, as they were sent, that an answer says are none."""
-    found = decode_document(data, dict[str, Raw], "a Schwab quotes JSON")
     try:
-        return tuple(msgspec.json.decode(found.get(_ERRORS, b"{}"), type=_Errors).invalid_symbols)
+        said = msgspec.json.decode(found.get(_ERRORS, b"{}"), type=_Errors)
     except msgspec.DecodeError:
-        return ()
+        return frozenset()
+    return frozenset(said.invalid_symbols)
 
 
 def _answer_of(found: Mapping[str, Raw], symbol: str) -> tuple[str, Raw | None]:
