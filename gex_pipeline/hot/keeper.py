@@ -9,8 +9,8 @@ from gex_pipeline.hot.holes import Holes
 from gex_pipeline.hot.segment import Segment, SegmentReader
 
 DISK_LOOK_S: Final = 2.0
-_IDLE_S: Final = 0.25
-"""Between two turns where nothing has to be synced."""
+_IDLE_S: Final = 0.5
+"""Between two turns where nothing was written and nothing is left to look through."""
 _SURVEY_S: Final = 0.02
 """Of each turn at most, for old segments."""
 
@@ -37,9 +37,8 @@ class Keeper:
         self.surveyed = False
         """Every segment that the last owner left was looked through."""
         self._spool = spool
-        self._turn_s = sync_s or _IDLE_S
-        self._syncs = sync_s > 0
-        self._stop = threading.Event()
+        self._sync_s = sync_s
+        self._stop, self._written = threading.Event(), threading.Event()
         self._look_at = 0.0
         self._left = SegmentReader(tuple, 0)
         self._thread = threading.Thread(target=self._keep, name=f"keep {spool.tape}", daemon=True)
@@ -56,14 +55,24 @@ class Keeper:
         if self._stop.is_set():
             return False
         self._stop.set()
+        self._written.set()
         if self._thread.is_alive():
             self._thread.join()
         self._left.close()
         return True
 
+    def written(self) -> None:
+        """Be told that something waits to be synced: it is, within the time that was set."""
+        if not self._written.is_set():
+            self._written.set()
+
     def _keep(self) -> None:
-        while not self._stop.wait(self._turn_s):
-            if self._syncs:
+        while not self._stop.is_set():
+            idle_s = _IDLE_S if self.surveyed else self._sync_s or _IDLE_S
+            if self._written.wait(idle_s):
+                self._stop.wait(self._sync_s)  # what follows meanwhile comes to disk with it
+                self._written.clear()
+            if self._sync_s:
                 self._spool.sync_aside()
             if time.monotonic() >= self._look_at:
                 self._look_at = time.monotonic() + DISK_LOOK_S

@@ -173,6 +173,8 @@ class Spool:
             checked, batch = encode_rows(rows)
             payload = pack_batch(batch, len(rows))
             self._store(encode_packed(self.tape, end, len(rows), day, payload), first_seq)
+            if self._journal.dirty:
+                self._keeper.written()
             self.last_seq, self._session_date = end.seq, day
             self.newest_ns = max(self.newest_ns, checked[-1].ts_recv_ns)
             self._changed.notify_all()
