@@ -2,13 +2,12 @@
 
 import datetime
 import math
-from itertools import pairwise
 from typing import Final
 
 import msgspec
 import numpy as np
 
-from gex_pipeline.exposure.chain import CALL, PUT, Chain
+from gex_pipeline.exposure.chain import Chain
 from gex_pipeline.exposure.convention import Convention
 from gex_pipeline.market.arrays import Bools, Floats
 from gex_pipeline.options.forward import (
@@ -17,6 +16,7 @@ from gex_pipeline.options.forward import (
     carry_gap,
     median,
     parity_forward,
+    parity_quotes,
     parity_rate,
 )
 from gex_pipeline.options.time_to_expiry import YearsToExpiry
@@ -73,10 +73,11 @@ def find_carry(
     less a configured dividend yield, and spot; the rate to the configured one, and zero.
     """
     fallback, dividend = configured.rate, configured.dividend
-    quotes = _parity_quotes(chain, two_sided)
+    rule = convention.parity
+    mid, spread, start = chain.mid, chain.ask - chain.bid, chain.group_start
+    quotes = parity_quotes(chain.strike, mid, spread, two_sided, start, rule.spread_max)
     rate = _implied_rate(chain, time, quotes, convention) or fallback or RateChoice(0.0, "zero")
     df = np.exp(-rate.value * time.years)
-    rule = convention.parity
     found = [
         parity_forward(quotes[g], chain.spot, float(time.years[g]), float(df[g]), rule)
         if time.live[g]
@@ -116,24 +117,6 @@ def spot_gap(
     ]
     t, value = np.array(known, dtype=np.float64).reshape(-1, 2).T
     return carry_gap(t, np.log(value / chain.spot), rate)
-
-
-def _parity_quotes(chain: Chain, two_sided: Bools) -> tuple[ParityQuotes, ...]:
-    """Return the quotes of each group."""
-    mid, spread = chain.mid, chain.ask - chain.bid
-    both = two_sided[CALL] & two_sided[PUT]
-    lines = (slice(first, last) for first, last in pairwise(chain.group_start.tolist()))
-    return tuple(
-        ParityQuotes(
-            strike=chain.strike[own],
-            call_mid=mid[CALL, own],
-            put_mid=mid[PUT, own],
-            call_spread=spread[CALL, own],
-            put_spread=spread[PUT, own],
-            two_sided=both[own],
-        )
-        for own in lines
-    )
 
 
 def _implied_rate(

@@ -8,7 +8,6 @@ the number of crossings depend on the grid.
 
 import math
 from collections.abc import Callable
-from functools import partial
 from itertools import pairwise
 from typing import Final, Literal
 
@@ -17,8 +16,10 @@ import numpy as np
 
 from gex_pipeline.market.arrays import Floats, Ints
 
-Evaluate = Callable[[Ints, Floats], tuple[Floats, Floats]]
-"""(curve, x) -> (G without its factor S exp(x), dG/dS') of that curve at each x."""
+Curves = Callable[[Floats], tuple[Floats, Floats]]
+"""x -> (G without its factor S exp(x), dG/dS'), each x on a curve of its own."""
+Evaluate = Callable[[Ints], Curves]
+"""Which curve each x is on -> what gives their values."""
 
 _STEPS_MAX: Final = 2
 """A border wider than this many nodes is a dead zone: any root in it would be arbitrary."""
@@ -105,7 +106,7 @@ def find_crossings(
         ]
         rising = [bracket.g_low < 0 for bracket in brackets]
         curve = np.array([w for w, _, _ in sharp])
-        roots = _roots(brackets, partial(evaluate, curve))
+        roots = _roots(brackets, evaluate(curve))
         for (w, _, _), up, (root, slope) in zip(sharp, rising, roots, strict=True):
             flips[w].append(_flip(root, slope, up=up, spot=spot, grid_span=grid_span))
     return [_answer(pairs, tuple(found)) for pairs, found in zip(borders, flips, strict=True)]
@@ -178,9 +179,7 @@ def _removed(lobes: list[_Lobe], at: int) -> list[_Lobe]:
     return [*lobes[: at - 1], merged, *lobes[at + 2 :]]
 
 
-def _roots(
-    brackets: list[_Bracket], evaluate: Callable[[Floats], tuple[Floats, Floats]]
-) -> list[tuple[float, float]]:
+def _roots(brackets: list[_Bracket], evaluate: Curves) -> list[tuple[float, float]]:
     """Return the root in each bracket and dG/dS' there, by Newton's steps that never leave it.
 
     dG/dx = S exp(x) dG/dS', so the ratio of what `evaluate` returns is the Newton step in x.

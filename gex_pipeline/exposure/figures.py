@@ -1,11 +1,13 @@
 """The figures of one scope and weight: totals, crossings, walls, profile, and why one is null."""
 
+from functools import partial
+
 import msgspec
 import numpy as np
 
 from gex_pipeline.exposure import profile
 from gex_pipeline.exposure.book import WEIGHTS, Book
-from gex_pipeline.exposure.crossings import Crossings, find_crossings
+from gex_pipeline.exposure.crossings import Crossings, Curves, find_crossings
 from gex_pipeline.exposure.cut import Cut
 from gex_pipeline.exposure.levels import Level, Walls
 from gex_pipeline.exposure.snapshot import Exposure, ProfilePoint
@@ -115,8 +117,8 @@ def scope_crossings(
     slope, d1 = book.greeks.slope[lines], book.greeks.d1[lines]
     bells = book.bells[:, lines]
 
-    def evaluate(curve: Ints, at: Floats) -> tuple[Floats, Floats]:
-        return profile.values(slope, d1, bells[curve], at)
+    def evaluate(curve: Ints) -> Curves:
+        return partial(profile.values, slope, d1, bells[curve])
 
     return find_crossings(
         x,

@@ -107,12 +107,13 @@ def decode_entry(data: bytes) -> Entry:
         raise CodecError(f"no entry of the ring: {error}") from error
 
 
-def pack_rows(rows: Sequence[tuple[float, float | None, float | None]]) -> Packed:
+def pack_rows(strikes: Sequence[float], *net_gex: Sequence[float | None]) -> Packed:
     """Return strikes and net GEX by open interest and by volume as an entry keeps them."""
-    table = np.array(rows, dtype=np.float64).reshape(-1, 3)  # None becomes NaN
-    thousandths = np.rint(table[:, 0] * 1000).astype("<i4")
+    thousandths = np.rint(np.array(strikes, dtype=np.float64) * 1000).astype("<i4")
     steps = np.diff(thousandths, prepend=np.int32(0)).astype("<i4")
-    by_oi, by_volume = (table[:, at].astype("<f4").tobytes() for at in (1, 2))
+    by_oi, by_volume = (  # None becomes NaN
+        np.array(column, dtype=np.float64).astype("<f4").tobytes() for column in net_gex
+    )
     return steps.tobytes(), by_oi, by_volume
 
 
@@ -159,7 +160,9 @@ def _kept(snapshots: Mapping[str, GexSnapshot]) -> tuple[dict[str, Packed], dict
         first = known.setdefault(id(rows), scope)  # the fold folds the same expiries once
         if first == scope:
             scopes[scope] = pack_rows(
-                [(row.strike, row.net_gex, row.net_gex_volume) for row in rows]
+                [row.strike for row in rows],
+                [row.net_gex for row in rows],
+                [row.net_gex_volume for row in rows],
             )
         else:
             same[scope] = first

@@ -7,6 +7,7 @@ options obey parity only nearly: their forward is used, their slope never.
 
 import math
 from functools import lru_cache
+from itertools import pairwise
 from typing import Literal
 
 import msgspec
@@ -46,16 +47,29 @@ class Forward(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ParityQuotes(msgspec.Struct, frozen=True, eq=False):
-    """Calls and puts of one expiry and root, strike by strike, ascending."""
+    """Strikes of one expiry and root whose call and put are quoted on both sides, ascending."""
 
     strike: Floats
-    call_mid: Floats
-    put_mid: Floats
-    call_spread: Floats
-    """ask - bid."""
-    put_spread: Floats
-    two_sided: Bools
-    """Both the call and the put have a usable bid and ask."""
+    gap: Floats
+    """C - P, by the mids."""
+    tight: Bools
+    """Neither spread is too wide a share of its mid."""
+
+
+def parity_quotes(
+    strike: Floats, mid: Floats, spread: Floats, two_sided: Bools, start: Ints, spread_max: float
+) -> tuple[ParityQuotes, ...]:
+    """Return the quotes of each group of lines; what is by side is (2, L), calls and puts.
+
+    `spread` is ask - bid, `two_sided` says which have a usable one of either, `start` is (G + 1,),
+    the first line of each group, and `spread_max` the widest spread as a share of the mid.
+    """
+    at = np.flatnonzero(two_sided[0] & two_sided[1])
+    strike, (call, put) = strike[at], mid[:, at]
+    narrow = spread[:, at] <= spread_max * mid[:, at]
+    gap, tight = call - put, narrow[0] & narrow[1]
+    own = (slice(*ends) for ends in pairwise(np.searchsorted(at, start).tolist()))
+    return tuple(ParityQuotes(strike[lines], gap[lines], tight[lines]) for lines in own)
 
 
 def parity_forward(
@@ -66,14 +80,11 @@ def parity_forward(
     The strikes are those with the smallest |C - P| and not the smallest |K - S|: with a stale spot
     the latter would pick one side only.
     """
-    tight = (quotes.call_spread <= rule.spread_max * quotes.call_mid) & (
-        quotes.put_spread <= rule.spread_max * quotes.put_mid
-    )
-    usable = np.flatnonzero(quotes.two_sided & tight)
+    usable = quotes.tight.nonzero()[0]
     if usable.size < rule.strikes_min:
         return f"quotes:{usable.size}"
-    gap = quotes.call_mid[usable] - quotes.put_mid[usable]
-    nearest = np.argsort(np.abs(gap), kind="stable")[: rule.strikes]
+    gap = quotes.gap[usable]
+    nearest = np.abs(gap).argsort(kind="stable")[: rule.strikes]
     strike = quotes.strike[usable[nearest]].tolist()  # so few that plain numbers are faster
     candidates = [k + g / df for k, g in zip(strike, gap[nearest].tolist(), strict=True)]
     value = _middle(candidates)
@@ -92,11 +103,10 @@ def parity_rate(quotes: ParityQuotes, spot: float, t: float, window: float, leas
 
     Uses the strikes with |log(K/S)| <= window; at least `least` of them. European options only.
     """
-    near = quotes.two_sided & (np.abs(np.log(quotes.strike / spot)) <= window)
+    near = np.abs(np.log(quotes.strike / spot)) <= window
     if np.count_nonzero(near) < least:
         return math.nan
-    strike = quotes.strike[near]
-    gap = quotes.call_mid[near] - quotes.put_mid[near]
+    strike, gap = quotes.strike[near], quotes.gap[near]
     centred = strike - strike.sum() / strike.size
     discount = -float(centred @ (gap - gap.sum() / gap.size)) / float(centred @ centred)
     return -math.log(discount) / t if discount > 0 else math.nan

@@ -55,10 +55,14 @@ def implied_vol(
 
 def normalised_price(x: Floats, s: Floats) -> Floats:
     """Return beta(s) of the module's formula for x <= 0, without cancellation in the far tail."""
-    h = x / s
-    half = s / 2
+    h, half = x / s, s / 2
+    return _price(x, h, half, np.exp(-0.5 * (h * h + half * half)))
+
+
+def _price(x: Floats, h: Floats, half: Floats, bell: Floats) -> Floats:
+    """Return the same of h = x/s and s/2; `bell` is exp(-(h^2 + (s/2)^2) / 2)."""
     tail = erfcx(-(h + half) * _SQRT_HALF) - erfcx(-(h - half) * _SQRT_HALF)
-    price: Floats = 0.5 * np.exp(-0.5 * (h * h + half * half)) * tail
+    price: Floats = 0.5 * bell * tail
     wide = np.flatnonzero(h + half > 1.0)
     if wide.size:
         x, h, half = x[wide], h[wide], half[wide]
@@ -106,9 +110,11 @@ def _halley_step(
 ) -> tuple[Floats, Floats, Floats]:
     """Return the next s and the bracket around the root that this round has proved."""
     h, half = x / s, s / 2
-    value = normalised_price(x, s)
-    slope = np.exp(-0.5 * (h * h + half * half)) * INV_SQRT_2PI
-    bend = (h * h - half * half) / s
+    h2, half2 = h * h, half * half
+    bell = np.exp(-0.5 * (h2 + half2))
+    value = _price(x, h, half, bell)
+    slope = bell * INV_SQRT_2PI
+    bend = (h2 - half2) / s
     log_value = np.log(value)
     log_slope = slope / value
     log_beta = np.log(beta)

@@ -11,7 +11,7 @@ from scipy.optimize import brentq
 
 from gex_pipeline.exposure.book import Book, make_book
 from gex_pipeline.exposure.convention import GEXC_1, LOG_1_1
-from gex_pipeline.exposure.crossings import Crossings, Evaluate, find_crossings
+from gex_pipeline.exposure.crossings import Crossings, Curves, Evaluate, find_crossings
 from gex_pipeline.exposure.fold import snapshots
 from gex_pipeline.exposure.intake import clean_chain
 from gex_pipeline.exposure.profile import nodes
@@ -30,22 +30,25 @@ def crossings(curve: Floats, evaluate: Evaluate | None = None, x: Floats = X) ->
     """Return the crossings of one curve, taken as straight between nodes unless it says more."""
     if evaluate is None:
 
-        def evaluate(curve_of: Ints, at: Floats) -> tuple[Floats, Floats]:
+        def straight(at: Floats) -> tuple[Floats, Floats]:
             value = np.interp(at, x, curve)
             rise = (np.interp(at + 1e-7, x, curve) - np.interp(at - 1e-7, x, curve)) / 2e-7
             return value, rise + value
 
+        evaluate = same(straight)
     return find_crossings(x, curve[np.newaxis], evaluate, SPOT, GATE, LOG_1_1)[0]
+
+
+def same(curve: Curves) -> Evaluate:
+    """Return what evaluates the one curve that there is."""
+    return lambda _: curve
 
 
 def polynomial(*roots: float) -> tuple[Floats, Evaluate]:
     """Return the curve prod(x - root) at the nodes, and its exact evaluation."""
     p = np.polynomial.Polynomial.fromroots(roots)
 
-    def evaluate(curve: Ints, at: Floats) -> tuple[Floats, Floats]:
-        return p(at), p.deriv()(at) + p(at)
-
-    return p(X), evaluate
+    return p(X), same(lambda at: (p(at), p.deriv()(at) + p(at)))
 
 
 def test_one_root_to_the_last_digits() -> None:
@@ -198,9 +201,12 @@ def test_curves_are_independent() -> None:
     second, at_second = polynomial(-0.03)
     still = np.zeros(X.size)
 
-    def evaluate(curve: Ints, at: Floats) -> tuple[Floats, Floats]:
-        (g, slope), (h, other) = at_first(curve, at), at_second(curve, at)
-        return np.where(curve == 0, g, h), np.where(curve == 0, slope, other)
+    def evaluate(curve: Ints) -> Curves:
+        def both(at: Floats) -> tuple[Floats, Floats]:
+            (g, slope), (h, other) = at_first(curve)(at), at_second(curve)(at)
+            return np.where(curve == 0, g, h), np.where(curve == 0, slope, other)
+
+        return both
 
     together = find_crossings(X, np.stack((first, still, second)), evaluate, SPOT, GATE, LOG_1_1)
 

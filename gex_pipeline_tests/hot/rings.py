@@ -69,12 +69,13 @@ def entry_by_hand(
     ts_ns: int = ASOF_NS,
 ) -> Entry:
     """Return the entry of a second before ASOF_NS; all of its scopes have the same rows."""
-    dollars = [(strike, millions(oi), millions(volume)) for strike, oi, volume in rows]
+    strikes = [strike for strike, _, _ in rows]
+    by_oi, by_volume = ([millions(row[at]) for row in rows] for at in (1, 2))
     return Entry(
         ts_ns=ts_ns - before_s * SECOND_NS,
         spot=spot,
         convention=convention,
-        scopes={scopes[0]: pack_rows(dollars)},
+        scopes={scopes[0]: pack_rows(strikes, by_oi, by_volume)},
         form=STEPS,
         same=dict.fromkeys(scopes[1:], scopes[0]),
         figures={scope: figures_by_hand(rows) for scope in scopes},

@@ -116,7 +116,7 @@ def test_bytes_that_are_no_entry(data: bytes) -> None:
 def test_no_rows() -> None:
     """A scope without contracts is empty, and comes back so."""
     assert entry_by_hand(0, []).trace("all").strikes.size == 0
-    assert pack_rows([]) == (b"", b"", b"")
+    assert pack_rows([], [], []) == (b"", b"", b"")
 
 
 # --- what stays -----------------------------------------------------------------------------------

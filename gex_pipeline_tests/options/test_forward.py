@@ -15,6 +15,7 @@ from gex_pipeline.options.forward import (
     carry_gap,
     median,
     parity_forward,
+    parity_quotes,
     parity_rate,
 )
 
@@ -34,9 +35,18 @@ def quotes(
     *rows: tuple[float, float, float], spread: float = 0.2, two_sided: bool = True
 ) -> ParityQuotes:
     """Return quotes of rows (strike, call mid, put mid), each side `spread` wide."""
-    strike, call, put = np.array(rows, dtype=np.float64).reshape(-1, 3).T
-    wide = np.full(strike.size, spread)
-    return ParityQuotes(strike, call, put, wide, wide, np.full(strike.size, two_sided))
+    strike, *mid = np.array(rows, dtype=np.float64).reshape(-1, 3).T
+    return quoted_at(strike, np.array(mid), spread, two_sided=two_sided)
+
+
+def quoted_at(
+    strike: Floats, mid: Floats, spread: float, *, two_sided: bool = True
+) -> ParityQuotes:
+    """Return the quotes of one group, every side as wide."""
+    both = np.full(mid.shape, two_sided)
+    whole = np.array([0, strike.size])
+    (found,) = parity_quotes(strike, mid, np.full(mid.shape, spread), both, whole, RULE.spread_max)
+    return found
 
 
 def parity(*rows: tuple[float, float, float], spot: float = 100.0, spread: float = 0.2) -> object:
@@ -46,7 +56,7 @@ def parity(*rows: tuple[float, float, float], spot: float = 100.0, spread: float
 
 def exact(strike: Floats, forward: float, t: float, rate: float, sigma: float) -> ParityQuotes:
     """Return Black-76 prices as quotes."""
-    call, put = (
+    mid = [
         black76.price(
             np.full(strike.size, forward),
             strike,
@@ -56,9 +66,8 @@ def exact(strike: Floats, forward: float, t: float, rate: float, sigma: float) -
             np.full(strike.size, right),
         )
         for right in (1.0, -1.0)
-    )
-    thin = np.full(strike.size, 0.01)
-    return ParityQuotes(strike, call, put, thin, thin, np.ones(strike.size, dtype=bool))
+    ]
+    return quoted_at(strike, np.array(mid), 0.01)
 
 
 def test_the_conventions_own_rule() -> None:
@@ -94,7 +103,7 @@ def test_the_ten_smallest_differences_count() -> None:
     assert found.value == pytest.approx(110.0, abs=1e-10)
 
     wrong_far_away = exact(strike, 110.0, T, 0.0, 0.2)
-    wrong_far_away.call_mid[strike < 104] += 3.0
+    wrong_far_away.gap[strike < 104] += 3.0
     assert parity_forward(wrong_far_away, 110.0 / 1.09, T, 1.0, RULE) == found
 
 
