@@ -307,6 +307,23 @@ def test_newest_values_and_streams(client: redis.Redis, keys: Keys, tmp_path: Pa
     assert client.ttl(keys.tape(TAPE)) == -1
 
 
+def test_keys_of_a_store_that_lost_them_end_too(
+    client: redis.Redis, keys: Keys, tmp_path: Path
+) -> None:
+    """A key is told to live on once a minute, and at once where it may be a new one."""
+    events: list[Event] = [trade(5000.0), quote(600.0, 600.1), option(1)]
+    with Spool.open(tmp_path / "spool", TAPE) as spool:
+        sender = Sender(client, keys, spool)
+        spool.append(events, MONDAY)
+        sender.pump()
+        client.flushall()
+        spool.append(events, MONDAY)
+        sender.pump()
+
+    names = [keys.last("SPX"), keys.last("SPY"), keys.ticks("SPX"), keys.options("SPX")]
+    assert all(client.ttl(name) > 0 for name in names)
+
+
 def test_messages(client: redis.Redis, keys: Keys, tmp_path: Path) -> None:
     """One JSON message a tick, with the newest of both kinds; options only when asked for."""
     with (

@@ -36,8 +36,11 @@ def size_of(value: float | None) -> float | None:
 
 def newest_ns(*milliseconds: float | None) -> int:
     """Return the latest of these times in nanoseconds, 0 where none is one."""
-    times = (int(each) for each in milliseconds if each and 0 < each <= LAST_MS)
-    return max(times, default=0) * NS_PER_MS
+    newest = 0
+    for each in milliseconds:
+        if each and newest < each <= LAST_MS:
+            newest = int(each)
+    return newest * NS_PER_MS
 
 
 def time_of(value: Given) -> int:
