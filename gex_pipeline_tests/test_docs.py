@@ -1,6 +1,7 @@
 """The documents say what the code does."""
 
 import inspect
+import itertools
 import re
 from pathlib import Path
 from typing import get_args
@@ -188,3 +189,18 @@ def test_every_reason_of_a_refusal_is_documented() -> None:
     reasons = {*get_args(Reason), "multiplier", "adjusted", "codec", "asked_again"}
 
     assert [reason for reason in reasons if f"`{reason}`" not in text] == []
+
+
+def test_what_usually_goes_wrong_has_a_test_each() -> None:
+    """docs/schwab.md names for each pain tests that exist."""
+    part = text_of("docs/schwab.md").split("## What usually goes wrong")[1].split("\n## ")[0]
+    rows = [line for line in part.splitlines() if line.startswith("| ")][1:]
+    named = [re.findall(r"`([\w/]+\.py)::(\w+)`", row) for row in rows]
+    missing = [
+        f"{path}::{name}"
+        for path, name in itertools.chain(*named)
+        if f"def {name}(" not in text_of(f"gex_pipeline_tests/{path}")
+    ]
+
+    assert [row for row, tests in zip(rows, named, strict=True) if not tests] == []
+    assert (len(rows), missing) == (15, [])
