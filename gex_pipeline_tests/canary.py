@@ -20,14 +20,18 @@ CLIENT_SECRET: Final = "canary-secret-7d41c0aa95e3"  # noqa: S105 # a canary
 REFRESH_TOKEN: Final = "canary-refresh-52b8e90f1a6c"  # noqa: S105 # a canary
 SECRETS: Final = re.compile(
     rb"canary-secret-7d41c0aa95e3|canary-refresh-52b8e90f1a6c|sim-(?:access|refresh)\.\d"
+    rb"|simulated-customer|51a0c0de-0000-4000-8000-000000000001"
 )
-"""The simulator's tokens are sim-access.<issued>.… and sim-refresh.<issued>.…"""
+"""The simulator's tokens are sim-access.<issued>.… and sim-refresh.<issued>.…; then its ids of the
+customer, which Schwab's answers repeat.
+"""
 _HOMES: Final = ("tokens", ".tokens")
 """Folders that hold tokens by right."""
 _ALLOWED: Final = re.compile(
     r"\.env(\.back)?|\.?(schwab_tokens?|access_token|refresh_token)\.(json|db).*"
 )
 """Files that hold them by right wherever a test puts them."""
+_FORMATTER: Final = logging.Formatter()
 
 
 class Listener(logging.Handler):
@@ -39,7 +43,8 @@ class Listener(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Note a record that shows a secret."""
-        said = f"{record.getMessage()} {record.exc_text or ''}".encode()
+        traceback = _FORMATTER.formatException(record.exc_info) if record.exc_info else ""
+        said = f"{record.getMessage()} {traceback}".encode()
         if SECRETS.search(said):
             self.leaks.append(f"log of {record.name}: line {record.lineno} of {record.pathname}")
 

@@ -85,7 +85,7 @@ async def preferences(desk: Desk, request: Request) -> Answer:
     streamer = {
         "streamerSocketUrl": f"ws://{host}/ws",
         "schwabClientCustomerId": "simulated-customer",
-        "schwabClientCorrelId": "00000000-0000-0000-0000-000000000000",
+        "schwabClientCorrelId": "51a0c0de-0000-4000-8000-000000000001",
         "schwabClientChannel": "N9",
         "schwabClientFunctionId": "APIAPP",
     }

@@ -1,5 +1,6 @@
 """The streamer's answer codes: their names, what they mean, and how they are said to a person."""
 
+import re
 from typing import Final, NamedTuple
 
 OK: Final = 0
@@ -44,10 +45,13 @@ _CODES: Final = {
 }
 """Schwab's streamer guide; the hints are what others have met."""
 _MOST_SAID: Final = 200
+_SECRET: Final = re.compile(r"[\w.~+/=@%-]{20,}")
+"""A token, a code or an id: no word that a person would read is so long."""
 
 
 def explain(code: int, said: str) -> str:
-    """Return a code with its name, its meaning and what the vendor said of it."""
+    """Return a code with its name, its meaning and what the vendor said of it, without secrets."""
     name, meaning = _CODES.get(code, _Code("unknown", "in no guide"))
-    quoted = f'; it said "{said[:_MOST_SAID]}"' if said else ""
+    words = " ".join(_SECRET.sub("…", said).split())
+    quoted = f'; it said "{words[:_MOST_SAID]}"' if words else ""
     return f"code {code} {name}: {meaning}{quoted}"

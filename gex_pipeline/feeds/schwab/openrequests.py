@@ -124,7 +124,8 @@ class RequestTable:
         kind: Stray = self._closed.get(number, "unknown")
         self.strays[kind] += 1
         said = explain(response.content.code, response.content.msg)
-        log.info("a %s answer to request %.20s: %s", kind, number, said)
+        shown = number if number.isdecimal() else "without a number"
+        log.info("a %s answer to request %.20s: %s", kind, shown, said)
         return kind
 
 

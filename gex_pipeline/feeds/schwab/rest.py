@@ -264,7 +264,7 @@ class Rest:
 def _pause_s(response: Any) -> float | None:
     """Return what Retry-After asks for, in seconds or until a date by the answer's own clock."""
     said = response.headers.get("Retry-After", "").strip()
-    if said.isdigit():
+    if said.isdecimal():
         return float(said)
     try:
         until = email.utils.parsedate_to_datetime(said)

@@ -5,6 +5,7 @@ the state, random and compared in constant time, of the one sign-in that is pend
 """
 
 import asyncio
+import re
 import secrets
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
@@ -28,6 +29,8 @@ CODE_LIFE_S: Final = 30
 _AUTHORIZE: Final = "/v1/oauth/authorize"
 _AGAIN: Final = "Begin again: gex auth login"
 _PORTS: Final = {"http": 80, "https": 443}
+_ERROR_NAME: Final = re.compile(r"[a-z_]{1,40}")
+"""Of OAuth's; what Schwab says instead of one may repeat a secret."""
 
 
 class Application(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,9 +167,14 @@ def _code_of(received: str, pending: Pending, now_s: float) -> str:
     where, query = _parts(received)
     if not pending.left_s(now_s):
         raise ConsentError(f"The link is older than {PENDING_S // 60} minutes", _AGAIN)
+    if where and "://" not in where:  # a code alone, say, which no message may show
+        raise ConsentError(
+            "That is no address",
+            f"Paste the whole address that the browser ended at: {pending.redirect_uri}?code=…",
+        )
     if where and _origin(where) != _origin(pending.redirect_uri):
         raise ConsentError(
-            f"The answer came to {where}, not to {pending.redirect_uri}",
+            f"The answer came to {_shown(where)}, not to {pending.redirect_uri}",
             "Make SCHWAB_REDIRECT_URI and the callback address in the developer portal the same,"
             " to the last character, and paste the address that the browser ended at.",
         )
@@ -181,8 +189,9 @@ def _code_of(received: str, pending: Pending, now_s: float) -> str:
             "Open the newest link, and give back the address that this one ends at.",
         )
     if "error" in query:
-        said = "".join(each for each in query["error"][:40] if each.isalnum() or each == "_")
-        raise ConsentError(f"The consent was not given ({said})", f"Allow it there. {_AGAIN}")
+        raise ConsentError(
+            f"The consent was not given ({_name(query['error'])})", f"Allow it there. {_AGAIN}"
+        )
     return query["code"]
 
 
@@ -195,8 +204,22 @@ def _refused(error: Any) -> FeedError:
         )
     found = refusal(error)
     if isinstance(found, SignInError) and error.error != "invalid_client":
-        return ConsentError(f"Schwab refused the code ({error.error})", _AGAIN)
+        return ConsentError(f"Schwab refused the code ({_name(str(error.error))})", _AGAIN)
     return found
+
+
+def _name(said: str) -> str:
+    """Return the name of an error as it was said, if it is one."""
+    return said if _ERROR_NAME.fullmatch(said) else "an error without a name"
+
+
+def _shown(address: str) -> str:
+    """Return what of an address a person compares: nothing of it can be a code."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return "another address"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path[:40]}"
 
 
 def _parts(received: str) -> tuple[str, dict[str, str]]:
@@ -220,4 +243,4 @@ def _origin(address: str) -> tuple[str, str | None, int | None, str]:
 
 
 def _is_state(given: str, pending: Pending) -> bool:
-    return secrets.compare_digest(given.encode(), pending.state.encode())
+    return secrets.compare_digest(given.encode(errors="replace"), pending.state.encode())

@@ -143,9 +143,11 @@ class Stream(Subscriptions):
         try:
             await self._wire.login(websocket_connect_args=arguments)
         except http.HTTPStatusError as error:
-            if error.response.status_code == _UNAUTHORIZED:
+            status = error.response.status_code
+            if status == _UNAUTHORIZED:
                 raise LoginDeniedError("Schwab does not take the access token (401)") from None
-            raise
+            fact = f"Schwab did not say where its streamer is (status {status})"
+            raise FeedClosedError(fact) from None
 
     def _call(self, service: Service, command: str, keys: list[str]) -> Callable[[], Any]:
         return self._wire.request(service, command, keys, field_numbers(service))
@@ -198,6 +200,8 @@ class Stream(Subscriptions):
     def _frame(self, raw: str | bytes) -> None:
         self.frames += 1
         frame = read_frame(raw)
+        if frame is None or frame.response or frame.notify:
+            raw = self._wire.masked(raw)
         self._take(raw, frame)
         if frame is None:
             self._unreadable(raw)

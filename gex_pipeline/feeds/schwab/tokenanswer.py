@@ -114,7 +114,7 @@ def _object_of(response: Any) -> dict[str, Any]:
 def _retry_after_s(response: Any) -> float | None:
     """Return what Retry-After asks for, in seconds or as a date; None: nothing that can be read."""
     text = response.headers.get("Retry-After", "").strip()
-    if text.isdigit():
+    if text.isdecimal():
         return float(text)
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - wall_s())

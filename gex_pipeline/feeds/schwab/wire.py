@@ -18,6 +18,8 @@ from gex_pipeline.feeds.schwab.library import AsyncOAuth2Client, StreamClient, h
 from gex_pipeline.feeds.schwab.openrequests import RequestTable, Ticket
 
 _KNOWN: Final = "1.5.1"
+_SHORTEST_SECRET: Final = 8
+_MASK: Final = "…"
 
 
 class Methods(NamedTuple):
@@ -51,6 +53,8 @@ class Wire(StreamClient):  # type: ignore[misc] # schwab-py has no types
         super().__init__(client)
         self._table = table
         self._made: list[Ticket] = []
+        self._token = ""
+        """The access token that the login was sent with."""
 
     async def write(self, call: Callable[[], Any]) -> Ticket:
         """Write the one request that a schwab-py method makes; return its place in the table.
@@ -64,6 +68,18 @@ class Wire(StreamClient):  # type: ignore[misc] # schwab-py has no types
     async def frame(self) -> str | bytes:
         """Return the next frame of the socket."""
         raw: str | bytes = await self._socket.recv()
+        return raw
+
+    def masked(self, raw: str | bytes) -> str | bytes:
+        """Return a frame without the secrets of this connection: answers repeat some of them."""
+        named = (self._token, self._stream_customer_id, self._stream_correl_id)
+        for secret in named:
+            if not secret or len(secret) < _SHORTEST_SECRET:
+                continue
+            if isinstance(raw, str):
+                raw = raw.replace(secret, _MASK)
+            else:
+                raw = raw.replace(secret.encode(), _MASK.encode())
         return raw
 
     @property
@@ -100,6 +116,7 @@ class Wire(StreamClient):  # type: ignore[misc] # schwab-py has no types
             service=service, command=command, parameters=parameters
         )
         number = made[0]["requestid"]
+        self._token = parameters.get("Authorization", self._token)
         self._made.append(self._table.open(number, service, command, parameters))
         return made
 

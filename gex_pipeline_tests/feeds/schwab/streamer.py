@@ -16,6 +16,7 @@ Script = Callable[[dict[str, Any]], Answers]
 
 
 TOKEN = "a-secret-access-token"  # noqa: S105 # it opens nothing
+CUSTOMER = "a-customer-of-schwab-0815"
 
 
 class Torn(dict[str, Any]):
@@ -66,7 +67,7 @@ def _text(frame: dict[str, Any]) -> str:
 def _client(url: str) -> Any:
     info = {
         "streamerSocketUrl": url,
-        "schwabClientCustomerId": "c",
+        "schwabClientCustomerId": CUSTOMER,
         "schwabClientCorrelId": "i",
         "schwabClientChannel": "N9",
         "schwabClientFunctionId": "APIAPP",
