@@ -106,8 +106,8 @@ class Stream(Subscriptions):
         except UnansweredError:
             raise FeedClosedError("Schwab's streamer left the login unanswered") from None
         except RefusedError as error:
-            kind = LoginDeniedError if error.code == DENIED else FeedClosedError
-            raise kind(f"Schwab's streamer refused the login with {error.fact}") from None
+            fact = f"Schwab's streamer refused the login with {error.fact}"
+            raise FeedClosedError(fact) from None
 
     async def ended(self) -> None:
         """Wait for the end of the connection, and raise it.
@@ -207,8 +207,8 @@ class Stream(Subscriptions):
             self._unreadable(raw)
             return
         for response in frame.response:
-            if self.table.settle(response):
-                _heed(response.content)
+            self.table.settle(response)
+            _heed(response.content)  # the close behind it may be read before whoever asked wakes
         for notice in frame.notify:
             if notice.heartbeat is None:
                 _heed(notice.content)
@@ -224,10 +224,13 @@ class Stream(Subscriptions):
 
 def _heed(content: Content) -> None:
     """Raise what ends a connection, whether it is an answer or a notice."""
+    fact = explain(content.code, content.msg)
     if content.code == TAKEN:
-        raise FeedTakenError(explain(content.code, content.msg))
+        raise FeedTakenError(fact)
+    if content.code == DENIED:
+        raise LoginDeniedError(f"Schwab's streamer refused the login with {fact}")
     if content.code in ENDINGS:
-        raise FeedClosedError(f"Schwab ends the stream with {explain(content.code, content.msg)}")
+        raise FeedClosedError(f"Schwab ends the stream with {fact}")
 
 
 async def _soon(ending: Coroutine[Any, Any, None]) -> None:

@@ -1,6 +1,7 @@
 """schwab-py's stream client over real sockets, kept from its own traps."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -249,6 +250,23 @@ def test_codes_that_end_a_connection_do_so_however_they_come(code: int, how: str
     async def use(stream: Stream) -> None:
         await stream.add(EQUITIES, ["SPY"])
         await stream.ended()
+
+    with pytest.raises(FeedClosedError, match=f"code {code} "):
+        talk(script, use)
+
+
+@pytest.mark.parametrize("code", [3, 9, 20])
+def test_the_close_behind_a_code_does_not_hide_it(code: int) -> None:
+    """Whoever waits for the end of the connection hears why, though the socket closed at once."""
+
+    def script(request: dict[str, Any]) -> Answers:
+        return [response(request, code), None] if request["command"] == "SUBS" else agree(request)
+
+    async def use(stream: Stream) -> None:
+        ended = asyncio.create_task(stream.ended())
+        with contextlib.suppress(FeedClosedError):
+            await stream.add(EQUITIES, ["SPY"])
+        await ended
 
     with pytest.raises(FeedClosedError, match=f"code {code} "):
         talk(script, use)
