@@ -38,6 +38,7 @@ STEADY_S = 5.0
 TAKEN_S = 12 * 3600.0
 """A stream that another program took is asked for again after so long; earlier by a person only."""
 _LOGIN_TRIES = 2
+_DENIED_AGAIN = "Schwab's streamer denies the login, with a new access token too"
 _PATIENCE_S = 2.0
 """A service that does not answer holds the next one up for so long."""
 _LOOK_S = 0.5
@@ -268,13 +269,14 @@ class Connection:
             self._denied = 0
             self._down("auth_required", str(error))
             self.outage.end()
-            await self.account.wait_for_person(SignInError(str(error)))
+            await self.account.wait_for_person(SignInError(_DENIED_AGAIN))
             return
         try:
             await renew(await self.account.client(), force=True)
         except SignInError as refused:
             await self.account.wait_for_person(refused)
         except FeedError as failed:
+            self._denied = 0  # the next login has the old token still
             log.warning("%s", failed)
 
 

@@ -228,6 +228,27 @@ def test_a_dead_access_token_is_renewed_for_the_next_login(tmp_path: Path) -> No
     run(check())
 
 
+def test_a_token_endpoint_that_fails_makes_no_login_the_second_denied_one(tmp_path: Path) -> None:
+    """While it gives no fresh token, logins with the dead one need time and no person."""
+
+    async def check() -> None:
+        async with live(tmp_path) as stage:
+            await stage.begun()
+            await stage.play("expire")
+            await stage.play("reject", path="token", status=503, for_s=3.0)
+            await stage.play("notice", code=30)
+            await stage.over("reject")
+            since_s = time.monotonic()
+            await stage.recovered(since_s, "token endpoint back")
+
+            say(f"token endpoint: {await stage.reckoned()}")
+            assert stage.account.refused is None
+            assert "auth_required" not in stage.rung
+            assert len(stage.gaps()) == 1
+
+    run(check())
+
+
 def test_a_login_that_is_denied_with_a_fresh_token_too_waits_for_a_person(tmp_path: Path) -> None:
     """Code 3: one fresh token, one more login, and then none until a person signed in."""
 
