@@ -16,7 +16,7 @@ from gex_pipeline.hot.frame import MAX_EVENTS, Position, decode_frame
 from gex_pipeline.hot.spool import Spool
 from gex_pipeline.hot.telling import tell_holes
 from gex_pipeline.market.codec import Row
-from gex_pipeline.market.events import Event, Gap, Heartbeat, LedgerCount
+from gex_pipeline.market.events import ChainHeader, Event, Gap, Heartbeat, LedgerCount
 from gex_pipeline.market.sessions import Calendar, session_date
 from gex_pipeline.quality.ledger import Ledger, counted, table_of
 from gex_pipeline.streamer.markettime import MarketTime
@@ -27,7 +27,8 @@ LEDGER_NS = 10 * 1_000_000_000
 """Market time between two settlements of a ledger."""
 _MINUTE_NS = 60 * 1_000_000_000
 _TAIL = 4_096
-"""Events read back at the start, to see when the last one came."""
+"""Events read back at the start, to see when the stream last lived; more where it did not."""
+_FURTHER = 8
 
 
 def tape_name(calendar: Calendar) -> str:
@@ -91,15 +92,21 @@ class Tape:
         tell_holes(self.spool, ts_ns, session_date(ts_ns, self.calendar), last=last)
 
     def last_alive_ns(self) -> int | None:
-        """Return when the newest event came that shows a connection; None: the tape is new."""
-        newest = None
-        for data in self.spool.read_after(max(0, self.spool.last_seq - _TAIL)):
-            for event in decode_frame(data).events:
-                ours = isinstance(event, LedgerCount)
-                lost = ours or (isinstance(event, Heartbeat) and not event.connected)
-                if newest is None or not lost:
-                    newest = event.ts_recv_ns
-        return newest
+        """Return when the newest event came that shows a connection; None: the tape is new.
+
+        Where none does, as far back as the spool goes, when the oldest came.
+        """
+        tail = _TAIL
+        while True:
+            newest_ns = oldest_ns = None
+            after = max(0, self.spool.last_seq - tail)
+            for data in self.spool.read_after(after):
+                for event in decode_frame(data).events:
+                    oldest_ns = event.ts_recv_ns if oldest_ns is None else oldest_ns
+                    newest_ns = event.ts_recv_ns if _shows_stream(event) else newest_ns
+            if newest_ns is not None or not after:
+                return oldest_ns if newest_ns is None else newest_ns
+            tail *= _FURTHER
 
     def last_ns(self) -> int:
         """Return the newest stamp on the tape; 0: there is none."""
@@ -263,6 +270,14 @@ def open_spools(
             spool.close()
         raise
     return spools
+
+
+def _shows_stream(event: Event) -> bool:
+    """Whether an event says that the stream lived: what was asked for does not."""
+    if isinstance(event, Heartbeat):
+        return event.connected
+    asked = isinstance(event, ChainHeader) or not getattr(event, "streamed", True)
+    return not asked and not isinstance(event, LedgerCount)
 
 
 def _gap(from_ns: int, to_ns: int, cause: str) -> Gap:

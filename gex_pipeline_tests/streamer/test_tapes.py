@@ -9,7 +9,7 @@ import pytest
 from gex_pipeline.hot.frame import Frame, decode_frame
 from gex_pipeline.hot.spool import Spool
 from gex_pipeline.market.clock import MarketClock
-from gex_pipeline.market.events import Event, Gap, Heartbeat, LedgerCount, Trade
+from gex_pipeline.market.events import Event, Gap, Heartbeat, LedgerCount, OptionQuote, Trade
 from gex_pipeline.market.sessions import et_ns
 from gex_pipeline.streamer.markettime import MarketTime
 from gex_pipeline.streamer.tapes import Tape, Tapes, open_spools
@@ -21,6 +21,13 @@ NOON_NS = et_ns(DAY, 12)
 def trade(ts_ns: int) -> Trade:
     """A trade received then."""
     return Trade("SPX", ts_ns, ts_ns, price=7000.0)
+
+
+def row(ts_ns: int) -> OptionQuote:
+    """A row of a chain, received then."""
+    return OptionQuote(
+        "SPXW  261120C07000000", ts_ns, ts_ns, underlying="SPX", bid=1.0, streamed=False
+    )
 
 
 def at(ts_ns: int) -> MarketTime:
@@ -138,6 +145,24 @@ def test_a_restart_tells_the_gap_since_data_last_flowed(tmp_path: Path) -> None:
     gap = events(spool)[-1]
     assert isinstance(gap, Gap)
     assert (gap.ts_from_ns, gap.ts_to_ns, gap.cause) == (NOON_NS, NOON_NS + 10, "restart")
+    again.close()
+
+
+@pytest.mark.parametrize("rows", [10, 10_000])
+def test_what_was_asked_for_is_no_sign_of_a_stream(tmp_path: Path, rows: int) -> None:
+    """Chains go on while the stream is down: a restart tells the gap since the stream lived."""
+    first = Tapes(open_spools(tmp_path, {}, fsync_ms=50), at(NOON_NS))
+    first.put("index", trade(NOON_NS))
+    first.time.not_before(NOON_NS + 10)
+    first.put_all("index", [row(NOON_NS + 10)] * rows, NOON_NS + 10)
+    first.close()
+
+    again = Tapes(open_spools(tmp_path, {}, fsync_ms=50), at(NOON_NS + 20))
+
+    assert again.note_restart() == NOON_NS + 20
+    gap = events(again.by_calendar["index"].spool)[-1]
+    assert isinstance(gap, Gap)
+    assert (gap.ts_from_ns, gap.ts_to_ns) == (NOON_NS, NOON_NS + 20)
     again.close()
 
 
