@@ -15,7 +15,7 @@ import msgspec
 
 from gex_pipeline.errors import LibraryError
 from gex_pipeline.feeds.schwab.library import AsyncOAuth2Client, StreamClient, http
-from gex_pipeline.feeds.schwab.openrequests import RequestTable, Ticket
+from gex_pipeline.feeds.schwab.openrequests import RequestTable, Response, Ticket
 
 _KNOWN: Final = "1.5.1"
 _SHORTEST_SECRET: Final = 8
@@ -151,7 +151,7 @@ async def check_wire() -> None:
                 raise LibraryError(*_changed(f"{type(error).__name__} at {service}")) from error
             if told != (service, command, ticket.number, "A,B") or len(table) != 1:
                 raise LibraryError(*_changed(f"{command} of {service} is written in another way"))
-            table.give_up(ticket)
+            table.settle(Response(ticket.number))
 
 
 class _Paper:
