@@ -23,6 +23,8 @@ SECONDS_WAITING: Final = 4
 CHAIN_EVERY_S: Final = 1.0
 """Real time between two chains of an underlying in the hot store."""
 CHAIN_EVERY_SLOWED_S: Final = 5.0
+_IDLE_S: Final = 0.25
+"""Without work the worker looks so often at what the hot store has not taken."""
 
 
 class Worker:
@@ -91,7 +93,7 @@ class Worker:
         """Take the next piece of work, seconds first; None: there was none for a while."""
         with self._changed:
             if not (self._seconds or self._previews):
-                self._changed.wait(0.1)
+                self._changed.wait(_IDLE_S)
             if self._seconds:
                 tape, second = self._seconds.popleft()
                 self._changed.notify_all()
