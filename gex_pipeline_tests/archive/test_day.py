@@ -18,6 +18,7 @@ from gex_pipeline.lake.parts import Manifest, Part, read_chain
 from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.lake.reader import query
 from gex_pipeline.lake.recording import recorded
+from gex_pipeline.market.codec import SCHEMA_VERSION
 from gex_pipeline.market.events import Event
 from gex_pipeline.market.sessions import SECOND_NS, et_ns
 from gex_pipeline.market.tables import OPTION_QUOTES, TRADES
@@ -130,7 +131,7 @@ def test_day_files_are_sorted_and_say_what_they_are(paths: LakePaths) -> None:
         notes = pq.read_metadata(file).metadata
         assert file.parent.name == "date=2026-11-20"
         assert keys == sorted(keys, key=lambda row: tuple(row.values()))
-        assert notes[b"gex.schema"] == b"3"
+        assert notes[b"gex.schema"] == b"%d" % SCHEMA_VERSION
         assert (notes[b"gex.table"], notes[b"gex.tape"]) == (each.table.encode(), TAPE.encode())
         assert (notes[b"gex.first"], notes[b"gex.last"]) == (b"1", b"200")
 
