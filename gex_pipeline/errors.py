@@ -57,6 +57,7 @@ GexError
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 
 class GexError(Exception):
@@ -224,8 +225,12 @@ class LibraryError(GexError):
 class FeedError(GexError):
     """A source fails for now; what asked for it tries again."""
 
-    def __init__(self, fact: str, cure: str = "It is tried again by itself.") -> None:
-        super().__init__(f"{fact}. {cure}")
+    AGAIN: Final = "It is tried again by itself."
+
+    def __init__(self, reason: str, cure: str = AGAIN) -> None:
+        self.reason = reason
+        self.cure = cure
+        super().__init__(f"{reason}. {cure}")
 
 
 class FeedClosedError(FeedError):
@@ -509,7 +514,7 @@ class SettingsError(InputError):
 
     def __init__(self, problems: tuple[str, ...]) -> None:
         self.problems = problems
-        super().__init__("; ".join(problems))
+        super().__init__("\n".join(problems))
 
 
 class LakeRootError(InputError):

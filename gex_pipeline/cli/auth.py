@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import webbrowser
+from collections.abc import Iterator
 from typing import Final
 
 import click
@@ -77,8 +78,8 @@ async def _login(entry: Access, origin: Origin, *, manual: bool, browser: bool) 
                 received = await _pasted(pending.redirect_uri)
             else:
                 received = await _called(listener.received, pending.redirect_uri)
-    _say("The answer has come; asking for the token.")
-    await sign_in.finish(received)
+    with _asked_once(origin):
+        await sign_in.finish(received)
     if not sign_in.store.save():
         raise FeedError(f"{sign_in.store.problem}", "Free the disk and sign in again.")
     ends = utc_text(sign_in.store.now_s() + CONSENT_LIFE_S)
@@ -92,15 +93,20 @@ async def _called(received: "asyncio.Future[str]", redirect_uri: str) -> str:
     _say(f"Schwab's code lives {CODE_LIFE_S} seconds: do not wait on that warning.")
     try:
         async with asyncio.timeout(PENDING_S):
-            return await received
+            answer = await received
     except TimeoutError:
         raise ConsentError("Nobody answered in time", "Begin again: gex auth login") from None
+    _say("The answer has come; asking for the token.")
+    return answer
 
 
 async def _pasted(redirect_uri: str) -> str:
     _say(f"The browser ends at an address that begins with {redirect_uri} and may show an error.")
     _say(f"Paste that address here within {CODE_LIFE_S} seconds, then press Enter:")
-    return await asyncio.to_thread(sys.stdin.readline)
+    pasted: str = await asyncio.to_thread(sys.stdin.readline)
+    if not pasted.strip():
+        raise ConsentError("Nothing was pasted", "Begin again: gex auth login --manual")
+    return pasted
 
 
 @auth.command("verify")
@@ -160,7 +166,8 @@ def refresh() -> None:
     """
     settings, origin = _checked()
     entry = access(settings, origin)
-    asyncio.run(_refresh(entry))
+    with _asked_once(origin):
+        asyncio.run(_refresh(entry))
     ends = utc_text(entry.store.read()["token"]["expires_at"])
     click.echo(f"The access token is good until {ends}.")
 
@@ -219,6 +226,19 @@ async def _rotate(entry: Access) -> None:
     await account.close()
     for task in done:
         task.result()
+
+
+@contextlib.contextmanager
+def _asked_once(origin: Origin) -> Iterator[None]:
+    """Say of what fails for now who asks again: a command that has ended does not."""
+    try:
+        yield
+    except FeedError as error:
+        if error.cure != FeedError.AGAIN:
+            raise
+        simulated = origin.source == SIMULATED
+        cure = "Start the simulator: gex simulate" if simulated else "Run it again in a minute."
+        raise FeedError(error.reason, cure) from None
 
 
 def _checked() -> tuple[Settings, Origin]:

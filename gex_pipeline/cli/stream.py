@@ -194,8 +194,11 @@ def _source_problems(settings: Settings, origin: Origin) -> tuple[str, ...]:
 
 def _missing(settings: Settings, origin: Origin, *, store: bool) -> tuple[str, ...]:
     """Return a line for each variable that Schwab needs and that is missing."""
-    signed_in, _ = _signed_in(settings, origin, TokenStore(settings.gex_tokens_dir.absolute()))
-    return tuple(missing(settings, signed_in=signed_in, store=store))
+    tokens = TokenStore(settings.gex_tokens_dir.absolute())
+    refused = tokens.refused()
+    signed_in = refused is not None or _signed_in(settings, origin, tokens)[0]
+    lines = missing(settings, signed_in=signed_in, store=store)
+    return (*lines, *(() if refused is None else (refused,)))
 
 
 def _signed_in(
@@ -208,7 +211,8 @@ def _signed_in(
         seeded = settings.schwab_refresh_token is not None and store.empty
         simulated = origin.source == SIMULATED and store.empty
         return False, () if seeded or simulated else (str(error),)
-    return True, ()
+    refused = store.refused()
+    return refused is None, () if refused is None else (refused,)
 
 
 def _lines(preview: Preview) -> Iterator[str]:

@@ -147,6 +147,9 @@ class Account:
             wrapped = self.store.read()
         except SignInError:
             return
+        if (refused := self.store.refused()) is not None:  # before the access token has ended
+            self.bell.ring("consent_ends", "critical", refused)
+            return
         now_s = self.store.now_s()
         due = warning_of(consent_of(wrapped, now_s, self._due_after_days), now_s)
         if due is None:

@@ -110,12 +110,10 @@ class Connection:
             except FeedTakenError as error:
                 await self._stand_still(error)
             except SignInError as error:
-                self._down("auth_required", str(error))
-                self.outage.end()  # the sign-in has an alert of its own
-                await self.account.wait_for_person(error)
+                await self._wait_for_person(error, backoff)
             except LoginDeniedError as error:
                 self._down("reconnecting", str(error))
-                await self._login_denied(error)
+                await self._login_denied(error, backoff)
             except FeedError as error:
                 log.warning("%s", error)
                 self._down("reconnecting", str(error), _cause_of(error))
@@ -262,19 +260,30 @@ class Connection:
         self.state = "connecting"
         self.bell.still("stream_taken")
 
-    async def _login_denied(self, error: LoginDeniedError) -> None:
+    async def _wait_for_person(
+        self, error: SignInError, backoff: Backoff, met: FeedError | None = None
+    ) -> None:
+        """Stand still until a person has signed in; what comes then is as new as a start.
+
+        `met` is what the stream has met, if that says more than the error.
+        """
+        self._down("auth_required", str(met or error))
+        self.outage.end()  # the sign-in has an alert of its own
+        await self.account.wait_for_person(error)
+        self.state, self.detail = "connecting", ""
+        backoff.reset()
+
+    async def _login_denied(self, error: LoginDeniedError, backoff: Backoff) -> None:
         """Take a new access token; denied with that one too, only a person can help."""
         self._denied += 1
         if self._denied >= _LOGIN_TRIES:
             self._denied = 0
-            self._down("auth_required", str(error))
-            self.outage.end()
-            await self.account.wait_for_person(SignInError(_DENIED_AGAIN))
+            await self._wait_for_person(SignInError(_DENIED_AGAIN), backoff, error)
             return
         try:
             await renew(await self.account.client(), force=True)
         except SignInError as refused:
-            await self.account.wait_for_person(refused)
+            await self._wait_for_person(refused, backoff)
         except FeedError as failed:
             self._denied = 0  # the next login has the old token still
             log.warning("%s", failed)

@@ -85,3 +85,7 @@ class Desk:
             return Reply(request.id, ok=True, detail=await answer(request.arg))
         except GexError as error:
             return Reply(request.id, ok=False, detail=str(error), code=error.exit_code)
+        except Exception:  # a fault of ours: whoever asked is not left to wait
+            log.exception("the request %s failed", request.verb)
+            detail = f"{request.verb} failed by a fault of ours. See the log of {self._service}."
+            return Reply(request.id, ok=False, detail=detail)

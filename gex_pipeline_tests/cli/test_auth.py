@@ -184,6 +184,13 @@ def test_a_dead_sign_in_is_exit_code_3_everywhere(tmp_path: Path) -> None:
             code, out, err = await desk.run(*command)
             assert code == 3, command
             assert "gex auth login" in out + err
+        rotating = await desk.start("rotate")
+        assert rotating.stderr is not None
+        async with asyncio.timeout(WITHIN_S):  # though the access token in hand still lives
+            while b"consent_ends: Schwab does not take" not in await rotating.stderr.readline():
+                pass
+        rotating.terminate()
+        await rotating.communicate()
         await desk.sign_in()
         assert (await desk.run("status"))[0] == 0
         assert (await desk.run("refresh"))[0] == 0
@@ -201,6 +208,8 @@ def test_a_check_that_fails_is_exit_code_1(tmp_path: Path) -> None:
         assert "FAILED renewed" in out
         code, _, err = await desk.run("refresh", SCHWAB_BASE_URL="http://127.0.0.1:9")
         assert (code, err.count("\n")) == (1, 1)
+        assert "Run it again in a minute" in err
+        assert "by itself" not in out + err
 
     at_desk(tmp_path, act)
 
@@ -215,6 +224,10 @@ def test_a_wrong_answer_is_told(tmp_path: Path) -> None:
         code, out, err = await desk.end(process, wrong.encode())
         assert (code, out) == (3, "")
         assert "another sign-in" in err
+        process = await desk.start("login", "--manual")
+        await consented(process)
+        code, _, err = await desk.end(process, b"\n")
+        assert (code, "Nothing was pasted" in err) == (3, True)
         assert desk.store.empty
 
     at_desk(tmp_path, act)

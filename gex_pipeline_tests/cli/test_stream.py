@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from gex_pipeline.cli.stream import stream, wiring
 from gex_pipeline.errors import SettingsError
+from gex_pipeline.feeds.tokens import TokenStore
 from gex_pipeline.hot.keys import Keys
 from gex_pipeline.settings import load, origin_of
 from gex_pipeline.streamer.plan import make_plan
@@ -108,6 +109,21 @@ def test_each_missing_variable_is_named(dry: Path) -> None:
     assert "GEX_SOURCE is simulator" in elsewhere.output
     assert "SCHWAB_ENABLED is off" in elsewhere.output
     assert not list(dry.iterdir())
+
+
+def test_a_sign_in_that_schwab_refused_is_a_problem(dry: Path) -> None:
+    """It was noted when it was refused; nobody has to ask again to know."""
+    store = TokenStore(dry / ".tokens")
+    wrapped = {"creation_timestamp": 1, "token": {"refresh_token": "r", "expires_at": 1}}
+    store.write(wrapped)
+    store.refuse(wrapped, "Schwab does not take it")
+    real = {"SCHWAB_CLIENT_ID": "x", "SCHWAB_CLIENT_SECRET": "x"}
+
+    for options in (["--dry-run"], ["--dry-run", "--ensure-env"]):
+        result = run(*options, **real)
+        assert result.exit_code == 2
+        assert result.output.count("problem: ") == 1
+        assert "problem: Schwab does not take it" in result.output
 
 
 def test_a_complete_environment_lacks_nothing(dry: Path) -> None:

@@ -73,6 +73,21 @@ def test_a_refusal_says_why(client: redis.Redis, keys: Keys) -> None:
     assert (unknown.ok, unknown.detail) == (False, "'order' is none of quote.")
 
 
+def test_a_fault_of_ours_is_answered_too(client: redis.Redis, keys: Keys) -> None:
+    """The reply points to the log, where its traceback is, and shows nothing of it."""
+
+    async def quote(_: str) -> str:
+        await asyncio.sleep(0)
+        raise KeyError("streamerInfo")
+
+    reply = asked(client, keys, {"quote": quote}, "quote")
+
+    assert (reply.ok, reply.detail) == (
+        False,
+        "quote failed by a fault of ours. See the log of streamer.",
+    )
+
+
 def test_an_alert_is_told_once_and_ends(client: redis.Redis, keys: Keys) -> None:
     """The same words are one alert, other words replace it, its end takes it away."""
     bell = Bell(SERVICE)

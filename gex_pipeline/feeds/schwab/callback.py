@@ -20,6 +20,8 @@ _LOOPBACK: Final = {"localhost": "127.0.0.1", "127.0.0.1": "127.0.0.1", "::1": "
 _HEAD_BYTES: Final = 16 * 1024
 _HEAD_S: Final = 10.0
 _MOST_AT_ONCE: Final = 8
+_CLOSE_S: Final = 0.5
+"""Of the code's 30 seconds."""
 _PAGE: Final = (
     "<!doctype html><html lang=en><meta charset=utf-8><title>gex</title>"
     "<p>{words}</p><p>You can close this window.</p></html>"
@@ -60,7 +62,9 @@ async def listening(
         listener.received.cancel()
         if server is not None:
             server.close()
-            await server.wait_closed()
+            with contextlib.suppress(TimeoutError):  # a browser keeps idle connections open
+                async with asyncio.timeout(_CLOSE_S):
+                    await server.wait_closed()
 
 
 async def _open(
@@ -77,7 +81,7 @@ async def _open(
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            async with room, asyncio.timeout(_HEAD_S):
+            async with asyncio.timeout(_HEAD_S), room:
                 await _answer(reader, writer, lambda target: _take(origin + target))
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             listener.refused += 1

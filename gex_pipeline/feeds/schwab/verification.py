@@ -37,7 +37,7 @@ async def verify(client: Any, store: TokenStore, due_after_days: float) -> list[
     except SignInError:
         raise
     except FeedError as error:
-        return [*checks, Check("renewed", ok=False, detail=str(error))]
+        return [*checks, Check("renewed", ok=False, detail=error.reason)]
     after = store.read()
     checks += [_rotated(before, after), _saved(store, after), _snapshots(store, after)]
     checks += [await _accepted(client), _consent(store, after, due_after_days)]
@@ -92,7 +92,7 @@ async def _accepted(client: Any) -> Check:
         async with told():
             answer = await client.get_user_preferences()
     except FeedError as error:
-        return Check("accepted", ok=False, detail=str(error))
+        return Check("accepted", ok=False, detail=error.reason)
     return Check("accepted", ok=answer.status_code == _OK, detail=f"status {answer.status_code}")
 
 
