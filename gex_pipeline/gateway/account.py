@@ -1,10 +1,12 @@
 """The vendor's account as a reader may see it: whether we are signed in, and until when."""
 
+from collections.abc import Iterable
 from typing import Final, Literal
 
 import msgspec
 
 from gex_pipeline.gateway.answer import Mode
+from gex_pipeline.gateway.keys import Scope
 from gex_pipeline.gateway.read import Gateway
 from gex_pipeline.gateway.services import beat_age_s
 from gex_pipeline.gateway.streamer import AWAY_S, STREAMER
@@ -23,6 +25,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     """How the sign-in stands, by the streamer's newest word; times in seconds since 1970, UTC."""
 
     mode: Mode
+    may_sign_in: bool
+    """Whether whoever asks may begin a sign-in."""
     age_s: float | None
     """Since the streamer said so."""
     state: str | None
@@ -57,14 +61,15 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     """Of each figure that is null, one word for programs."""
 
 
-async def account_state(gateway: Gateway) -> Account:
-    """Return how the sign-in stands.
+async def account_state(gateway: Gateway, scopes: Iterable[Scope]) -> Account:
+    """Return how the sign-in stands, to a key of these scopes.
 
     Raises:
         UnavailableError: the hot store does not answer.
     """
     fields = await gateway.hash(gateway.place.keys.status(STREAMER))
-    return account_of(fields, gateway.place.mode, gateway.wall_ns())
+    found = account_of(fields, gateway.place.mode, gateway.wall_ns())
+    return msgspec.structs.replace(found, may_sign_in="ops" in scopes)
 
 
 def account_of(fields: dict[str, str], mode: Mode, now_ns: int) -> Account:
@@ -80,6 +85,7 @@ def account_of(fields: dict[str, str], mode: Mode, now_ns: int) -> Account:
     sign_in, failed = _sign_in("" if away else fields.get("sign_in", ""))
     found = Account(
         mode=mode,
+        may_sign_in=False,
         age_s=age_s,
         state=state,
         signed_in=None if away or state in (None, _STARTING) else state != _REFUSED,

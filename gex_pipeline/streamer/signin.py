@@ -88,7 +88,13 @@ class SignInDesk:
             raise FeedError("The hot store is away") from error
         if not isinstance(found, bytes):
             raise ConsentError("The address has expired on its way", "Paste it again.")
-        await self._finish(found.decode("utf-8", "replace"))
+        state = self.state
+        try:
+            await self._finish(found.decode("utf-8", "replace"))
+        except FeedError:
+            if self._sign_in.pending is not None:
+                self.state = state  # it still waits for the right one
+            raise
         await self.close()
         return '{"signed_in":true}'
 

@@ -59,7 +59,14 @@ def running(
 
 @pytest.fixture
 def page(browser: Any, running: Api, store: redis.Redis) -> Iterator[Any]:
-    """The page, opened by a one-time link; a fault of its script fails the test."""
+    """The page of the one API."""
+    with opened(browser, store, running) as one:
+        yield one
+
+
+@contextmanager
+def opened(browser: Any, store: redis.Redis, running: Api) -> Iterator[Any]:
+    """Yield the page, opened by a one-time link; a fault of its script fails the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     one = context.new_page()
     one.set_default_timeout(20_000)

@@ -20,10 +20,10 @@ NOW_S = ASOF_NS // SECOND_NS
 """Wall clock of the API under test."""
 
 
-def beat(store: redis.Redis, ago_s: float = 0.5, **fields: object) -> None:
+def beat(store: redis.Redis, ago_s: float = 0.5, now_ns: int = ASOF_NS, **fields: object) -> None:
     """Write a streamer's status, as told so long ago."""
     said: Any = {"state": "streaming", "detail": "", "sign_in": ""} | fields
-    said["ts_ns"] = str(ASOF_NS - round(ago_s * SECOND_NS))
+    said["ts_ns"] = str(now_ns - round(ago_s * SECOND_NS))
     store.delete(KEYS.status(STREAMER))
     store.hset(KEYS.status(STREAMER), mapping=said)
 

@@ -57,7 +57,7 @@ def test_a_sign_in_that_stands(client: Client, store: redis.Redis) -> None:
     assert (found["consent_age_s"], found["consent_left_s"]) == (24 * HOUR_S, 144 * HOUR_S)
     assert (found["consent_due"], found["access_left_s"]) == (False, 600)
     assert (found["account"], found["sign_in"]) == ("*****789", "none")
-    assert (found["mode"], found["null_reasons"]) == ("simulated", {})
+    assert (found["mode"], found["null_reasons"], found["may_sign_in"]) == ("simulated", {}, True)
 
 
 def test_a_dead_consent(client: Client, store: redis.Redis) -> None:
@@ -228,6 +228,7 @@ def test_only_ops_may_sign_in(stranger: Client, tmp_path: Path) -> None:
     until(lambda: stranger.get("/api/v1/account", headers=headers).status_code == 200)
 
     assert stranger.get("/api/v1/alerts", headers=headers).status_code == 200
+    assert not stranger.get("/api/v1/account", headers=headers).json()["may_sign_in"]
     for path in ("", "/finish", "/cancel"):
         found = stranger.post(f"/api/v1/account/sign-in{path}", headers=headers)
         assert found.status_code == 403

@@ -36,7 +36,7 @@ class SignedIn(msgspec.Struct, frozen=True):
 @get("/account", opt=READ, summary="The sign-in at the vendor")
 async def account(request: AnyRequest) -> Account:
     """Return whether we are signed in, how long consent and access last, and what is pending."""
-    return await account_state(gateway_of(request))
+    return await account_state(gateway_of(request), request.user.scopes)
 
 
 @post("/account/sign-in", opt=OPS, status_code=200, summary="Begin a sign-in")

@@ -1,5 +1,6 @@
 // The page: what is chosen, what came, and which panel shows it.
 
+import { startAccount } from './account.js';
 import { ChangePanel } from './change.js';
 import { Ladder } from './chart.js';
 import { clearEvents, followEvents, renderConfidence } from './coverage.js';
@@ -35,9 +36,10 @@ const live = new Live({
     renderBasis(snapshot);
   },
   problem(problem) {
-    state('unavailable', problem.status === 401 ? 'signed out' : 'no figures');
+    const old = problem.reason === 'too_old' && snapshot; // they stay, dimmed, and their age goes on
+    state('unavailable', problem.status === 401 ? 'signed out' : old ? 'too old' : 'no figures');
     message(problem.detail, true);
-    clear();
+    if (!old) clear();
   },
   lost(why) {
     state('lost', 'disconnected');
@@ -125,4 +127,5 @@ async function start() {
 
 setInterval(tick, 100);
 startReplay();
+startAccount();
 start();

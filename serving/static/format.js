@@ -48,6 +48,14 @@ export function span(seconds) {
   return seconds < 172800 ? `${(seconds / 3600).toFixed(0)} h` : `${(seconds / 86400).toFixed(0)} days`;
 }
 
+// What is left of something, to be counted down.
+export function left(seconds) {
+  const minutes = Math.floor(Math.abs(seconds) / 60), hours = Math.floor(minutes / 60);
+  if (seconds < 0 || minutes < 1) return seconds < 0 ? 'over' : 'less than a minute';
+  if (hours >= 48) return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+  return hours ? `${hours} h ${minutes % 60} min` : `${minutes} min`;
+}
+
 const NEW_YORK = 'America/New_York';
 const CLOCK = new Intl.DateTimeFormat('en-GB', { timeZone: NEW_YORK, hour: '2-digit', minute: '2-digit', second: '2-digit' });
 const DATE = new Intl.DateTimeFormat('en-CA', { timeZone: NEW_YORK, year: 'numeric', month: '2-digit', day: '2-digit' });
