@@ -28,13 +28,34 @@ SCHWAB_URL = "https://api.schwabapi.com"
 ACCESS_LIFE_S = 1800
 _CLOSE_S = 2.0
 
-__all__ = ["ACCESS_LIFE_S", "SCHWAB_URL", "Session", "open_client", "renew", "told", "transport_to"]
+__all__ = [
+    "ACCESS_LIFE_S",
+    "SCHWAB_URL",
+    "Noted",
+    "Session",
+    "open_client",
+    "renew",
+    "told",
+    "transport_to",
+]
 
 log = logging.getLogger(__name__)
 
 
-class Session(AsyncOAuth2Client):  # type: ignore[misc] # authlib has no types
-    """authlib's session; before it renews a token it takes the lock and reads the store again.
+class Noted(AsyncOAuth2Client):  # type: ignore[misc] # authlib has no types
+    """authlib's session with a line in the log and a count for each request."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.journal = Journal()
+
+    async def send(self, request: Any, **kwargs: Any) -> Any:
+        """Send a request, whatever it is for, and note what came of it."""
+        return await self.journal.send(request, lambda: super(Noted, self).send(request, **kwargs))
+
+
+class Session(Noted):
+    """A signed-in session; before it renews a token it takes the lock and reads the store again.
 
     While the token endpoint fails, the token in hand is used to its end, and the endpoint is asked
     again after a pause, however many requests there are.
@@ -46,7 +67,6 @@ class Session(AsyncOAuth2Client):  # type: ignore[misc] # authlib has no types
         super().__init__(**kwargs)
         self.store = store
         self.known = metadata
-        self.journal = Journal()
         self.pause = Pause()
         self.renewals = 0
         """Requests that went to the token endpoint."""
@@ -54,12 +74,6 @@ class Session(AsyncOAuth2Client):  # type: ignore[misc] # authlib has no types
         """A refresh token that was refused, and how: it is not offered again."""
         self._renewing = asyncio.Lock()
         self.register_compliance_hook("refresh_token_response", screened)
-
-    async def send(self, request: Any, **kwargs: Any) -> Any:
-        """Send a request, whatever it is for, and note what came of it."""
-        return await self.journal.send(
-            request, lambda: super(Session, self).send(request, **kwargs)
-        )
 
     async def ensure_active_token(self, token: Any) -> None:
         """Renew the token if its time is near, unless another process has done so."""

@@ -14,10 +14,9 @@ import msgspec
 
 from gex_pipeline.errors import ConsentError, FeedError, SignInError
 from gex_pipeline.feeds.oldtokens import Wrapped
-from gex_pipeline.feeds.schwab.client import ACCESS_LIFE_S, SCHWAB_URL, transport_to
+from gex_pipeline.feeds.schwab.client import ACCESS_LIFE_S, SCHWAB_URL, Noted, transport_to
 from gex_pipeline.feeds.schwab.library import (
     TOKEN_ENDPOINT,
-    AsyncOAuth2Client,
     OAuthError,
 )
 from gex_pipeline.feeds.schwab.tokenanswer import refusal, screened, told
@@ -152,8 +151,8 @@ class SignIn:
 
 
 def _session(app: Application) -> Any:
-    return AsyncOAuth2Client(
-        app.key,
+    return Noted(
+        client_id=app.key,
         client_secret=app.secret,
         redirect_uri=app.redirect_uri,
         code_challenge_method="S256" if app.pkce else None,

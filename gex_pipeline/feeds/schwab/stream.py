@@ -177,6 +177,7 @@ class Stream(Subscriptions):
             self.table.give_up(ticket)
             raise UnansweredError(str(ticket)) from None
         code, said = response.content.code, response.content.msg
+        log.debug("%s: code %d", ticket, code)
         if code in SUCCEEDED:
             return
         _heed(response.content)

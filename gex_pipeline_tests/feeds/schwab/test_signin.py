@@ -1,6 +1,7 @@
 """A person's sign-in against the simulator: consent page, code, token; and what can go wrong."""
 
 import asyncio
+import logging
 import datetime
 import socket
 import ssl
@@ -227,8 +228,13 @@ def test_a_state_is_used_once_and_ten_minutes(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-def test_the_code_is_sent_decoded_and_the_verifier_with_it(tmp_path: Path) -> None:
-    """C0.x%40 in the address is C0.x@, encoded once on the wire; PKCE's verifier belongs to it."""
+def test_the_code_is_sent_decoded_and_the_verifier_with_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """C0.x%40 in the address is C0.x@, encoded once on the wire; PKCE's verifier belongs to it.
+
+    The request has its line in the log, without any of this.
+    """
 
     async def run() -> Endpoint:
         async with endpoint(lambda _: ok()) as server:
@@ -241,8 +247,11 @@ def test_the_code_is_sent_decoded_and_the_verifier_with_it(tmp_path: Path) -> No
             assert sent["code_verifier"] == [pending.verifier]
             return server
 
+    caplog.set_level(logging.DEBUG, "gex_pipeline")
     sent = parse_qs(asyncio.run(run()).forms[0])
 
+    assert "POST /v1/oauth/token: 200 in" in caplog.text
+    assert "C0." not in caplog.text
     assert sent["code"] == ["C0.x@"]
     assert sent["grant_type"] == ["authorization_code"]
     assert sent["redirect_uri"] == ["https://127.0.0.1:8182"]
