@@ -28,9 +28,9 @@ customer, which Schwab's answers repeat.
 _HOMES: Final = ("tokens", ".tokens")
 """Folders that hold tokens by right."""
 _ALLOWED: Final = re.compile(
-    r"\.env(\.back)?|\.?(schwab_tokens?|access_token|refresh_token)\.(json|db).*"
+    r"\.env(\.back)?|\.?(schwab_tokens?|access_token|refresh_token)\.(json|db).*|.*\.pyc?"
 )
-"""Files that hold them by right wherever a test puts them."""
+"""Files that hold them by right wherever a test puts them: copied sources too, the simulator's."""
 _FORMATTER: Final = logging.Formatter()
 
 

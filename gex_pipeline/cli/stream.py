@@ -18,8 +18,8 @@ from gex_pipeline.feeds.tokens import TokenStore
 from gex_pipeline.hot.connect import connect
 from gex_pipeline.settings import Origin, Settings, origin_of, read, unknown_names
 from gex_pipeline.streamer.plan import Plan, make_plan
-from gex_pipeline.streamer.run import Wiring
 from gex_pipeline.streamer.run import stream as run_stream
+from gex_pipeline.streamer.wiring import Wiring
 
 SOURCES = ("schwab", SIMULATED)
 REAL_GB, SIMULATED_GB = 20.0, 2.0

@@ -6,84 +6,40 @@ A start after a crash is the same start. Data do not wait for the hot store: the
 
 import asyncio
 import contextlib
-import logging
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import redis
 
-from gex_pipeline.errors import LakeError
 from gex_pipeline.feeds.recorder import GB, Recorder
 from gex_pipeline.feeds.schwab.wire import check_wire
 from gex_pipeline.feeds.supervise import Backoff
 from gex_pipeline.hot.chains import folded_through
-from gex_pipeline.hot.connect import UNREACHABLE
-from gex_pipeline.hot.frame import Position
 from gex_pipeline.hot.keys import Keys
-from gex_pipeline.hot.owner import knows_its_end
 from gex_pipeline.hot.sender import Sender
 from gex_pipeline.hot.spool import Spool
-from gex_pipeline.hot.tape import floor_of
-from gex_pipeline.lake.parts import read_chain, sync_chain
-from gex_pipeline.lake.paths import LakePaths
 from gex_pipeline.streamer.account import Access, Account
 from gex_pipeline.streamer.asking import Asking
 from gex_pipeline.streamer.bell import Bell
 from gex_pipeline.streamer.connection import Connection, Wishes
 from gex_pipeline.streamer.desk import Answer, Desk
+from gex_pipeline.streamer.floors import archived_seq, known_floors
 from gex_pipeline.streamer.following import Following
 from gex_pipeline.streamer.intake import Intake
 from gex_pipeline.streamer.markettime import MarketTime
-from gex_pipeline.streamer.plan import Plan
 from gex_pipeline.streamer.presence import SERVICE, Presence
 from gex_pipeline.streamer.quarantine import Quarantine
 from gex_pipeline.streamer.quiet import Quiet
 from gex_pipeline.streamer.signin import SignInDesk
 from gex_pipeline.streamer.simclock import SimulatedTime
 from gex_pipeline.streamer.symbollimit import SymbolLimit
-from gex_pipeline.streamer.tapes import CALENDARS, Tapes, open_spools, tape_name
+from gex_pipeline.streamer.tapes import Tapes, open_spools, tape_name
+from gex_pipeline.streamer.wiring import Wiring
 
 _PAUSED_LOOK_S = 0.25
-_STORE_LOOK_S = 0.5
-
-log = logging.getLogger(__name__)
-
-
-class Wiring(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that a streamer is told at its start."""
-
-    source: str
-    mode: str
-    root: Path
-    prefix: str
-    channels: tuple[str, str]
-    """Names of the channels of ticks and books, behind the prefix."""
-    plan: Plan
-    base_url: str
-    requests_per_minute: int
-    chain_interval_s: float
-    timeout_s: float
-    silence_s: float
-    reconnect_max_s: float
-    fsync_ms: int
-    option_ticks: bool
-    """Publish option ticks on the tick channel too."""
-    ticks_mb: int
-    record: bool
-    """Keep the wire frames as they came."""
-    capture_keep_gb: float
-    disk_alert_percent: float
-    disk_stop_percent: float
-    spool_retention_days: int | None
-
-    @property
-    def simulated(self) -> bool:
-        """Whether market time is the simulator's."""
-        return self.source == "simulator"
 
 
 async def stream(
@@ -105,7 +61,7 @@ async def stream(
     presence = Presence(client, keys)
     await presence.acquire()
     try:
-        floors, archived = await _known_floors(client, keys, wiring.root, stop)
+        floors, archived = await known_floors(client, keys, wiring.root, stop)
         time = MarketTime()
         simulated = SimulatedTime(wiring.base_url, time) if wiring.simulated else None
         if simulated is not None:
@@ -333,67 +289,10 @@ def _sender(wiring: Wiring, client: redis.Redis, keys: Keys, spool: Spool) -> Se
         source=wiring.source,
         option_ticks=wiring.option_ticks,
         ticks_mb=wiring.ticks_mb,
-        cursor=lambda: _archived(wiring.root, spool.tape),
+        cursor=lambda: archived_seq(wiring.root, spool.tape),
         folded=lambda: (
             folded_through(client, keys, spool.tape) if spool.tape in read else sender.position
         ),
         retention_days=wiring.spool_retention_days,
     )
     return sender
-
-
-def _archived(root: Path, tape: str) -> int:
-    """Return the last seq that is in the lake for good; 0 while the lake cannot say."""
-    paths = LakePaths(root)
-    try:
-        cursor = read_chain(paths, tape).cursor
-        sync_chain(paths, tape)  # segments go on the strength of it
-    except LakeError:
-        log.exception("the lake cannot say what it has of %s; its spool is kept", tape)
-        return 0
-    return cursor
-
-
-async def _known_floors(
-    client: redis.Redis, keys: Keys, root: Path, stop: asyncio.Event
-) -> tuple[dict[str, Position], dict[str, int]]:
-    """Return by tape the newest position that server and archive know, and the archive's seq.
-
-    A hot store that is away is not waited for, unless a spool does not know its own end: then only
-    the store may know which numbers are taken, and one that is given twice is an event lost.
-    """
-    said = False
-    while True:
-        floors, archived, blind = await asyncio.to_thread(_floors, client, keys, root)
-        if not blind or stop.is_set():
-            return floors, archived
-        if not said:
-            tapes = ", ".join(blind)
-            log.warning("waiting for the hot store: it may know later numbers of %s", tapes)
-        said = True
-        await asyncio.sleep(_STORE_LOOK_S)
-
-
-def _floors(
-    client: redis.Redis, keys: Keys, root: Path
-) -> tuple[dict[str, Position], dict[str, int], list[str]]:
-    """Return positions and seqs by tape, and the tapes that nobody here knows the end of."""
-    floors, archived, blind = {}, {}, []
-    for name in map(tape_name, CALENDARS):
-        chain = read_chain(LakePaths(root), name)
-        newest = _newest(client, keys, name)
-        if newest is None and not knows_its_end(root / "spool" / name, name):
-            blind.append(name)
-        epoch, seq = newest or Position(0, 0)
-        floors[name] = Position(max(epoch, chain.epoch), max(seq, chain.cursor))
-        archived[name] = chain.cursor
-    return floors, archived, blind
-
-
-def _newest(client: redis.Redis, keys: Keys, name: str) -> Position | None:
-    """Return the last position that the server took; None: it is away."""
-    try:
-        return floor_of(client, keys, name)
-    except UNREACHABLE:
-        log.warning("the hot store is away; spool and archive alone say where %s is", name)
-        return None

@@ -8,7 +8,7 @@ import pytest
 from gex_pipeline.hot.connect import connect
 from gex_pipeline.hot.keys import Keys
 from gex_pipeline.hot.spool import Spool
-from gex_pipeline.streamer.run import _known_floors
+from gex_pipeline.streamer.floors import known_floors
 from gex_pipeline.streamer.tapes import CALENDARS, tape_name
 from gex_pipeline_tests.hot.builders import MONDAY, trades
 
@@ -26,7 +26,7 @@ async def begins(root: Path) -> bool:
     """Return whether a start goes on within a second."""
     stop = asyncio.Event()
     with connect(NOWHERE) as client:
-        start = asyncio.create_task(_known_floors(client, Keys(), root, stop))
+        start = asyncio.create_task(known_floors(client, Keys(), root, stop))
         done, _ = await asyncio.wait({start}, timeout=1.0)
         stop.set()
         await start

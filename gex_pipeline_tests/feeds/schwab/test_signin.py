@@ -1,8 +1,8 @@
 """A person's sign-in against the simulator: consent page, code, token; and what can go wrong."""
 
 import asyncio
-import logging
 import datetime
+import logging
 import socket
 import ssl
 import tempfile
