@@ -48,6 +48,7 @@ class SignInDesk:
         self._client = client
         self._keys = keys
         self._waiting: asyncio.Task[None] | None = None
+        self._changing = asyncio.Lock()
 
     def answers(self) -> dict[str, Answer]:
         """Return the verbs."""
@@ -59,21 +60,8 @@ class SignInDesk:
 
     async def begin(self, _: str) -> str:
         """Begin a sign-in and open the listener; JSON of `Begun`. One that was pending is void."""
-        await self.close()
-        pending = self._sign_in.begin()
-        open_now: asyncio.Future[Listener] = asyncio.get_running_loop().create_future()
-        self._waiting = asyncio.create_task(self._wait(pending, open_now), name="sign-in callback")
-        listener = await open_now
-        self.id, self.state = secrets.token_hex(4), "pending"
-        begun = Begun(
-            id=self.id,
-            url=pending.url,
-            expires_in_s=int(pending.left_s(self._sign_in.store.now_s())),
-            redirect_uri=pending.redirect_uri,
-            listening=listener.problem is None,
-            problem=listener.problem,
-        )
-        return msgspec.json.encode(begun).decode()
+        async with self._changing:
+            return await self._begin()
 
     async def finish(self, arg: str) -> str:
         """Finish with the address that lies under a one-time key; `{"signed_in": true}`.
@@ -100,9 +88,10 @@ class SignInDesk:
 
     async def cancel(self, _: str) -> str:
         """Void what is pending."""
-        await self.close()
-        self._sign_in.cancel()
-        self.state = ""
+        async with self._changing:
+            await self.close()
+            self._sign_in.cancel()
+            self.state = ""
         return '{"signed_in":false}'
 
     async def close(self) -> None:
@@ -111,6 +100,23 @@ class SignInDesk:
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+    async def _begin(self) -> str:
+        await self.close()
+        pending = self._sign_in.begin()
+        open_now: asyncio.Future[Listener] = asyncio.get_running_loop().create_future()
+        self._waiting = asyncio.create_task(self._wait(pending, open_now), name="sign-in callback")
+        listener = await open_now
+        self.id, self.state = secrets.token_hex(4), "pending"
+        begun = Begun(
+            id=self.id,
+            url=pending.url,
+            expires_in_s=int(pending.left_s(self._sign_in.store.now_s())),
+            redirect_uri=pending.redirect_uri,
+            listening=listener.problem is None,
+            problem=listener.problem,
+        )
+        return msgspec.json.encode(begun).decode()
 
     async def _wait(self, pending: Pending, open_now: asyncio.Future[Listener]) -> None:
         """Wait for the callback as long as the link may be answered, and finish with it."""

@@ -15,6 +15,8 @@ from gex_pipeline_tests.feeds.schwab.test_signin import redirect
 from gex_pipeline_tests.serving.process import Api, api
 from gex_pipeline_tests.streamer.stage import Stage, staged, wait_until
 
+ACCOUNT = "271828182"
+
 
 def kill_consent(stage: Stage) -> None:
     """Have the simulator forget every token, and wait for the streamer to find out."""
@@ -95,11 +97,13 @@ def test_a_person_signs_in_again_on_the_page(browser: Any, tmp_path: Path) -> No
     address = redirect()
     with staged(tmp_path) as stage, api(stage.url, tmp_path, GEX_SYMBOLS="SPX") as served:
         stage.start("simulate")
-        stage.start("stream", SCHWAB_CHAIN_INTERVAL_S="2", SCHWAB_REDIRECT_URI=address)
+        own = {"SCHWAB_REDIRECT_URI": address, "SCHWAB_ACCOUNT_ID": ACCOUNT}
+        stage.start("stream", SCHWAB_CHAIN_INTERVAL_S="2", **own)
         kill_consent(stage)
         with opened(browser, stage, served) as page:
             shown(page, "#alerts", "Critical Schwab does not take")
             shown(page, "#account-list", "a person is needed")
+            shown(page, "#account-list", "*****" + ACCOUNT[-3:])
             first = by_callback(page, address)
             streams_again(page, stage)
             kill_consent(stage)
@@ -108,6 +112,7 @@ def test_a_person_signs_in_again_on_the_page(browser: Any, tmp_path: Path) -> No
             streams_again(page, stage)
         logs = "".join(path.read_text() for path in tmp_path.glob("*.log"))
         asked = str(stage.client.xrange(stage.keys.control("streamer")))
+    assert ACCOUNT not in logs
     for url in (first, second):
         code = urlsplit(url).query.partition("code=")[2].partition("&")[0]
         assert len(code) > 20

@@ -4,8 +4,11 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from litestar import Litestar
 from litestar.testing import TestClient
 
@@ -23,6 +26,10 @@ Client = TestClient[Litestar]
 BASE = "http://127.0.0.1:8877"
 HOUR_S = 3600
 PASTED = "https://127.0.0.1:8182/?code=C0.s3cret-code%40&state=s"
+
+
+def _pasted(url: str) -> bytes:
+    return msgspec.json.encode({"url": url})
 
 
 def tell(store: redis.Redis, name: str, level: Level, *, active: bool = True) -> None:
@@ -218,6 +225,19 @@ def test_a_body_that_is_no_address(client: Client, body: bytes, status: int) -> 
     found = client.post("/api/v1/account/sign-in/finish", content=body, headers=headers)
 
     assert (found.status_code, "s3cret" in found.text) == (status, False)
+    assert found.headers["content-type"] == "application/problem+json"
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(body=st.binary(max_size=300) | st.text(max_size=300).map(_pasted))
+def test_whatever_is_pasted_is_answered(client: Client, body: bytes) -> None:
+    """A problem: no address, or nobody there who takes it."""
+    headers = {"content-type": "application/json"}
+    found = client.post("/api/v1/account/sign-in/finish", content=body, headers=headers)
+
+    assert found.status_code in (400, 503)
     assert found.headers["content-type"] == "application/problem+json"
 
 

@@ -23,6 +23,7 @@ PATHS = (
     "/api/v1/market/{}",
     "/api/v1/options/{}",
     "/api/v1/options/SPX?limit={}",
+    "/api/v1/alerts?limit={}",
     "/static/{}",
     "/open?ticket={}",
 )

@@ -133,6 +133,46 @@ def test_a_cancelled_sign_in_is_void_and_the_port_is_free_again(
     asyncio.run(run())
 
 
+def test_two_who_begin_at_once_both_get_a_link(
+    client: redis.Redis, keys: Keys, tmp_path: Path
+) -> None:
+    """The later one is good; a cancel among them ends as well."""
+
+    async def run() -> None:
+        async with vendor(tmp_path) as (_, sign_in):
+            desk = SignInDesk(sign_in, client, keys)
+            async with asyncio.timeout(WITHIN_S):
+                said = await asyncio.gather(desk.begin(""), desk.cancel(""), desk.begin(""))
+            first, last = json.loads(said[0]), json.loads(said[2])
+            assert first["url"] != last["url"]
+            assert (desk.id, desk.state) == (last["id"], "pending")
+            await visit(await consent(last["url"]))
+            await until(lambda: desk.state == "done")
+            await desk.close()
+
+    asyncio.run(run())
+
+
+def test_a_wrong_address_leaves_the_sign_in_pending(
+    client: redis.Redis, keys: Keys, tmp_path: Path
+) -> None:
+    """The status does not call it failed, and the right one is taken afterwards."""
+
+    async def run() -> None:
+        async with vendor(tmp_path) as (_, sign_in):
+            desk = SignInDesk(sign_in, client, keys)
+            begun = json.loads(await desk.begin(""))
+            client.set(keys.signin("k1"), f"{begun['redirect_uri']}?code=c&state=other", ex=60)
+            with pytest.raises(ConsentError, match="another sign-in"):
+                await desk.finish("k1")
+            assert desk.state == "pending"
+            client.set(keys.signin("k2"), await consent(begun["url"]), ex=60)
+            assert json.loads(await desk.finish("k2")) == {"signed_in": True}
+            assert desk.state == "done"
+
+    asyncio.run(run())
+
+
 def run_out(store: TokenStore) -> None:
     """Make the stored access token an old one, so that it is to be renewed."""
     wrapped = store.read()
