@@ -233,6 +233,33 @@ def is_pending(found: Any) -> str:
     return str(said["sign_in_id"] or "") if said["sign_in"] == "pending" else ""
 
 
+def test_one_that_waits_is_finished_by_a_page_that_did_not_begin_it(
+    page: Any, store: redis.Redis
+) -> None:
+    """It has no link, and takes the address; its end elsewhere is noticed as well."""
+
+    async def finish(arg: str) -> str:
+        found: Any = store.getdel(KEYS.signin(arg))
+        assert found == b"https://127.0.0.1:8182/?code=c&state=s"
+        return '{"signed_in":true}'
+
+    say_account(store, None, sign_in="pending", sign_in_id="7c")
+    with desk(store, {"sign_in_finish": finish}):
+        shown(page, "#sign-in", "Go on with the sign-in")
+        page.click("#sign-in")
+        shown(page, "#relogin-state", "waits for its answer")
+        assert not page.is_visible("#relogin-link")
+        page.fill("#relogin-url", " https://127.0.0.1:8182/?code=c&state=s ")
+        page.click("#relogin-finish")
+        shown(page, "#relogin-state", "Signed in")
+    page.click("#relogin-close")
+    page.click("#sign-in")
+    shown(page, "#relogin-state", "waits for its answer")
+    say_account(store, None, sign_in="done", sign_in_id="7c")
+    shown(page, "#relogin-state", "Signed in")
+    assert not page.is_visible("#relogin-steps")
+
+
 def test_a_replay_shows_no_account(
     browser: Any, running: Api, store: redis.Redis, page: Any
 ) -> None:
