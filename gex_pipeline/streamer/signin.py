@@ -83,7 +83,8 @@ class SignInDesk:
             if self._sign_in.pending is not None:
                 self.state = state  # it still waits for the right one
             raise
-        await self.close()
+        async with self._changing:  # one that begins now has its listener open first
+            await self.close()
         return '{"signed_in":true}'
 
     async def cancel(self, _: str) -> str:

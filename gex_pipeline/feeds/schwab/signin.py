@@ -123,15 +123,20 @@ class SignIn:
         try:
             token = await self._exchange(pending, code)
         except SignInError:
-            self.pending = None
+            self._end(pending)
             raise
-        self.pending = None
+        self._end(pending)
         now_s = int(self.store.now_s())
         token.setdefault("expires_at", now_s + ACCESS_LIFE_S)
         wrapped: Wrapped = {"creation_timestamp": now_s, "token": token}
         async with self.store.locked():
             self.store.write(wrapped)
         return wrapped
+
+    def _end(self, pending: Pending) -> None:
+        """Void a sign-in, but not one that has begun meanwhile."""
+        if self.pending is pending:
+            self.pending = None
 
     async def _exchange(self, pending: Pending, code: str) -> dict[str, Any]:
         async with _session(self.app) as session, told():

@@ -228,6 +228,28 @@ def test_a_state_is_used_once_and_ten_minutes(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+def test_a_sign_in_that_begins_while_another_ends_stays(tmp_path: Path) -> None:
+    """The first is exchanged just then; the link of the second is good all the same."""
+
+    async def run() -> None:
+        newer: list[Pending] = []
+
+        def script(call: int) -> Said:
+            if call == 0:
+                newer.append(sign_in.begin())
+            return ok()
+
+        async with endpoint(script) as server:
+            sign_in = SignIn(application(server.url, redirect()), TokenStore(tmp_path))
+            await sign_in.finish(answer_of(sign_in.begin()))
+            assert sign_in.pending is newer[0]
+            await sign_in.finish(answer_of(newer[0]))
+            assert server.calls == 2
+            assert not sign_in.fits(answer_of(newer[0]))
+
+    asyncio.run(run())
+
+
 def test_the_code_is_sent_decoded_and_the_verifier_with_it(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
