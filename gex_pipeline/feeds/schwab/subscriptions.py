@@ -7,6 +7,7 @@ of symbols is learned to the symbol. What Schwab leaves unanswered costs its ser
 import logging
 import time
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
@@ -18,8 +19,11 @@ from gex_pipeline.feeds.schwab.fields import ITEMS, Service
 
 MOST_BYTES: Final = 48_000
 """Of one request; Schwab closes the socket at 65,535."""
-AGAIN_S: Final = 60.0
-"""A service whose requests failed or were not answered is asked again after so long."""
+AGAIN_S: Final = 5.0
+"""A service whose requests failed or were not answered is asked again after so long: twice that the
+next time, and so on up to a minute.
+"""
+_LONGEST_AGAIN_S: Final = 60.0
 _REQUEST_ROOM: Final = 2_000
 
 log = logging.getLogger(__name__)
@@ -67,6 +71,8 @@ class Subscriptions(ABC):
         self.limit: int | None = None
         """Symbols that the vendor lets us have, if the newest `add` was more than that."""
         self.limit_said = ""
+        self._failures: Counter[Service] = Counter()
+        """Times in a row that a service was switched off."""
 
     @property
     def symbols(self) -> int:
@@ -136,6 +142,7 @@ class Subscriptions(ABC):
             self._switch_off(service, error)
         else:
             self.held[service].extend(keys)
+            del self._failures[service]
         return True
 
     async def _squeeze(self, service: Service, keys: list[str]) -> None:
@@ -171,8 +178,9 @@ class Subscriptions(ABC):
     def _switch_off(self, service: Service, error: RefusedError | UnansweredError) -> None:
         """Ask no more for a service: on this connection, or for a while."""
         lasting = isinstance(error, RefusedError) and error.code in (NO_SERVICE, BAD_COMMAND)
-        again_s = None if lasting else time.monotonic() + AGAIN_S
-        self.off[service] = Off(error.fact, again_s)
+        wait_s = min(_LONGEST_AGAIN_S, AGAIN_S * 2 ** self._failures[service])
+        self.off[service] = Off(error.fact, None if lasting else time.monotonic() + wait_s)
+        self._failures[service] += 1
         log.warning("%s is off: %s", service, error)
 
 

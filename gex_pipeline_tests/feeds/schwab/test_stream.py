@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -195,9 +196,9 @@ def test_a_failed_command_is_asked_once_more_with_no_other_beside_it(
     assert len({request["requestid"] for request in seen}) == len(seen)
 
 
-def test_a_command_that_fails_again_waits_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The service is off for a while, not for good; then it is asked again."""
-    refused = 2
+def test_a_command_that_fails_again_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service is off for a while, not for good, the next time for longer; then it is asked."""
+    refused = 4
     monkeypatch.setattr("gex_pipeline.feeds.schwab.subscriptions.AGAIN_S", 0.5)
 
     def script(request: dict[str, Any]) -> Answers:
@@ -211,13 +212,18 @@ def test_a_command_that_fails_again_waits_a_minute(monkeypatch: pytest.MonkeyPat
         assert await stream.add(EQUITIES, ["SPY"]) == 0
         assert await stream.add(EQUITIES, ["SPY"]) == 0
         assert "code 22" in stream.off[EQUITIES].reason
+        while EQUITIES in stream.off and refused:
+            before_s = time.monotonic()
+            await stream.add(EQUITIES, ["SPY"])
+            await asyncio.sleep(0.05)
+        assert (stream.off[EQUITIES].again_s or 0.0) - before_s >= 2 * 0.5
         while not await stream.add(EQUITIES, ["SPY"]):  # noqa: ASYNC110 # a service comes back
             await asyncio.sleep(0.05)
         assert not stream.off
 
     _, seen = talk(script, use)
 
-    assert [request["command"] for request in seen] == ["LOGIN", "SUBS", "SUBS", "SUBS", "LOGOUT"]
+    assert [request["command"] for request in seen] == ["LOGIN", *["SUBS"] * 5, "LOGOUT"]
 
 
 @pytest.mark.parametrize("code", [26, 27, 28, 29])
