@@ -46,6 +46,7 @@ async def chains(desk: Desk, request: Request) -> Answer:
     body = await asyncio.to_thread(desk.chain(symbol, rows, ts_ns, is_cut=is_cut))
     first, last = window
     fields = {"from": first, "to": last, "contracts": int(rows.size), "bytes": len(body)}
+    fields |= {"cut": True} if is_cut else {}
     desk.log.write(ts_ns, CHAIN, [(to_schwab(symbol), fields)], 0)
     return Answer(200, body)
 

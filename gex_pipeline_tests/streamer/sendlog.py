@@ -2,13 +2,43 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from gex_pipeline.market.events import BookUpdate, Candle, Event, OptionQuote, Quote, Trade
+from gex_pipeline.market.sessions import Calendar
+from gex_pipeline.market.symbology import calendar_of, to_canonical
 
 Told = tuple[object, ...]
 """What is compared of an event: kind, symbol, source's time, figures."""
+CHAIN: Final = "CHAIN"
+_MS: Final = 1_000_000
+_ABSENT: Final = -999
+
+_Fields = dict[str, Any]
+
+
+class Sent(NamedTuple):
+    """One event that an item of the log must have become."""
+
+    ts_ns: int
+    """Market time at which its frame was made."""
+    calendar: Calendar
+    key: str
+    told: Told
+    fault: str
+    """What was done to its frame, so that nobody can have read it; "": nothing. Of what follows it
+    on its connection nobody knows any more what it changes.
+    """
+
+
+def is_streamed(event: Event) -> bool:
+    """Whether an event is one that a stream's item became: no row of a chain, no word of ours."""
+    match event:
+        case Quote() | Trade() | OptionQuote():
+            return bool(getattr(event, "streamed", True))
+    return isinstance(event, BookUpdate | Candle)
 
 
 def told(event: Event) -> Told:
@@ -23,30 +53,39 @@ def told(event: Event) -> Told:
             held = (event.open_interest, event.volume)
             figures = (event.bid, event.ask, event.iv, event.gamma, event.last, event.mark)
             return ("option", event.symbol, event.ts_event_ns, *figures, *held)
-        case BookUpdate():
-            sides = (event.bid_prices, event.bid_sizes, event.ask_prices, event.ask_sizes)
-            return ("book", event.symbol, event.ts_event_ns, event.venue, *sides)
         case Candle():
             prices = (event.open, event.high, event.low, event.close)
             return ("candle", event.symbol, event.ts_event_ns, *prices, event.volume)
+        case BookUpdate():
+            sides = (event.bid_prices, event.bid_sizes, event.ask_prices, event.ask_sizes)
+            return ("book", event.symbol, event.ts_event_ns, event.venue, *sides)
     raise TypeError(event)
+
+
+def sent(folder: Path) -> dict[int, list[Sent]]:
+    """By stream connection: what its items tell, in the order in which they left."""
+    states: dict[tuple[int, str, str], _Fields] = defaultdict(dict)
+    out: dict[int, list[Sent]] = defaultdict(list)
+    for line in lines(folder):
+        service, key, stream = line["service"], line["key"], line["stream"]
+        if service == CHAIN or not stream:
+            continue
+        state = states[stream, service, key]
+        state |= line["fields"]
+        read = _READERS.get(service, _level_one)
+        calendar = calendar_of(to_canonical(key))
+        for said in read(service, key, state, line["fields"]):
+            out[stream].append(Sent(line["ts_ns"], calendar, key, said, line.get("fault", "")))
+    return out
 
 
 def expected(folder: Path) -> dict[int, dict[str, list[Told]]]:
     """By stream connection and key: what its items tell, in the order they were sent."""
-    states: dict[tuple[int, str], dict[str, Any]] = defaultdict(dict)
     out: dict[int, dict[str, list[Told]]] = defaultdict(lambda: defaultdict(list))
-    for line in lines(folder):
-        if not line["stream"]:
-            continue
-        service, key, stream = line["service"], line["key"], line["stream"]
-        if service in _WHOLE:
-            out[stream][key].extend(_WHOLE[service](service, key, line["fields"]))
-            continue
-        state = states[stream, key]
-        state |= line["fields"]
-        read = _option if service == "LEVELONE_OPTIONS" else _level_one
-        out[stream][key].extend(read(service, key, state, line["fields"]))
+    for stream, items in sent(folder).items():
+        for item in items:
+            if not item.fault:
+                out[stream][item.key].append(item.told)
     return out
 
 
@@ -56,54 +95,65 @@ def lines(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for path in files for line in path.read_text().splitlines()]
 
 
-def _book(service: str, key: str, fields: dict[str, Any]) -> list[Told]:
-    sides = [tuple(level[n] for level in fields[side]) for side in "23" for n in "01"]
-    return [("book", key, fields["1"] * 1_000_000, service, *sides)]
+# --- one service each: its name, the key, the whole state, what has changed -----------------------
 
 
-def _equity_candle(_: str, key: str, fields: dict[str, Any]) -> list[Told]:
-    prices = [fields[number] for number in "2345"]
-    return [("candle", key.lstrip("$"), fields["7"] * 1_000_000, *prices, fields["6"])]
+def _option(_: str, key: str, state: _Fields, __: _Fields) -> Iterator[Told]:
+    iv, ts_ms = state["10"], max(state["38"] or 0, state["39"] or 0)
+    iv = None if iv == _ABSENT else iv / 100
+    figures = [None if state[name] == _ABSENT else state[name] for name in ("29", "4", "37")]
+    gamma, last, mark = figures
+    prices = (state["2"], state["3"], iv, gamma, last, mark)
+    yield ("option", key, ts_ms * _MS, *prices, state["9"], state["8"])
 
 
-def _future_candle(_: str, key: str, fields: dict[str, Any]) -> list[Told]:
-    prices = [fields[number] for number in "2345"]
-    return [("candle", key, fields["1"] * 1_000_000, *prices, fields["6"])]
+def _future_option(_: str, key: str, state: _Fields, __: _Fields) -> Iterator[Told]:
+    ts_ms = max(state["10"] or 0, state["11"] or 0)
+    prices = (state["1"], state["2"], None, None, state["3"], state["19"])
+    yield ("option", key, ts_ms * _MS, *prices, state["18"], state["8"])
 
 
-_WHOLE = {
+_NUMBERS: Final = {
+    "LEVELONE_EQUITIES": ("8", "9", "34", "35"),
+    "LEVELONE_FUTURES": ("8", "9", "10", "11"),
+    "LEVELONE_FOREX": ("6", "7", "8", "9"),
+}
+"""Volume, size of the last trade, time of the quote, time of the trade."""
+
+
+def _level_one(service: str, key: str, state: _Fields, changed: _Fields) -> Iterator[Told]:
+    volume, size, quoted, traded = _NUMBERS[service]
+    index = key.startswith("$")
+    symbol = key.lstrip("$")
+    is_quoted = not index and bool(changed.keys() & {"1", "2", "4", "5"})
+    if is_quoted:
+        figures = [state[name] for name in ("1", "2", "4", "5")]
+        yield ("quote", symbol, state[quoted] * _MS, *figures)
+    if changed.keys() & {"3", size, volume, traded}:
+        sizes = (None, None) if index else (state[size], state[volume])
+        yield ("trade", symbol, state[traded] * _MS, state["3"], *sizes)
+    if is_quoted and service == "LEVELONE_FUTURES":
+        top = [(state[name],) for name in ("1", "4", "2", "5")]
+        yield ("book", symbol, state[quoted] * _MS, "level_one", *top)
+
+
+def _candle(service: str, key: str, state: _Fields, _: _Fields) -> Iterator[Told]:
+    ts_ms = state["7" if service == "CHART_EQUITY" else "1"]
+    prices = [state[name] for name in "2345"]
+    yield ("candle", key.lstrip("$"), ts_ms * _MS, *prices, state["6"])
+
+
+def _book(service: str, key: str, state: _Fields, _: _Fields) -> Iterator[Told]:
+    sides = [tuple(level[n] for level in state[side]) for side in "23" for n in "01"]
+    yield ("book", key, state["1"] * _MS, service, *sides)
+
+
+_READERS: Final[dict[str, Callable[[str, str, _Fields, _Fields], Iterator[Told]]]] = {
+    "LEVELONE_OPTIONS": _option,
+    "LEVELONE_FUTURES_OPTIONS": _future_option,
+    "CHART_EQUITY": _candle,
+    "CHART_FUTURES": _candle,
     "NYSE_BOOK": _book,
     "NASDAQ_BOOK": _book,
     "OPTIONS_BOOK": _book,
-    "CHART_EQUITY": _equity_candle,
-    "CHART_FUTURES": _future_candle,
 }
-
-
-def _option(_: str, key: str, state: dict[str, Any], __: dict[str, Any]) -> list[Told]:
-    iv, ts_ms = state["10"], max(state["38"] or 0, state["39"] or 0)
-    iv = None if iv == -999 else iv / 100
-    figures = [None if state[name] == -999 else state[name] for name in ("29", "4", "37")]
-    gamma, last, mark = figures
-    prices = (state["2"], state["3"], iv, gamma, last, mark)
-    return [("option", key, ts_ms * 1_000_000, *prices, state["9"], state["8"])]
-
-
-def _level_one(
-    service: str, key: str, state: dict[str, Any], changed: dict[str, Any]
-) -> list[Told]:
-    future = service == "LEVELONE_FUTURES"
-    quoted, traded = ("10", "11") if future else ("34", "35")
-    index = key.startswith("$")
-    symbol = key.lstrip("$")
-    both: list[Told] = []
-    if not index and changed.keys() & {"1", "2", "4", "5"}:
-        figures = [state[name] for name in ("1", "2", "4", "5")]
-        both.append(("quote", symbol, state[quoted] * 1_000_000, *figures))
-    if changed.keys() & {"3", "9", "8", traded}:
-        sizes = (None, None) if index else (state["9"], state["8"])
-        both.append(("trade", symbol, state[traded] * 1_000_000, state["3"], *sizes))
-    if future and changed.keys() & {"1", "2", "4", "5"}:
-        top = [(state[name],) for name in ("1", "4", "2", "5")]
-        both.append(("book", symbol, state[quoted] * 1_000_000, "level_one", *top))
-    return both

@@ -1,6 +1,7 @@
 """A stage of real parts: hot store, simulator and streamer, each a process of its own."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -39,11 +40,13 @@ def wait_until(holds: Callable[[], Found], what: str) -> Found:
 class Stage:
     """The folder, the ports and the processes of one test."""
 
-    def __init__(self, folder: Path, redis_url: str) -> None:
+    def __init__(self, folder: Path, server: EmbeddedServer, memory_mb: int) -> None:
+        self.server = server
         self.data = folder / "data"
         self.root = self.data / "sim"
         self.port = _free_port()
-        self.url = redis_url
+        self.memory_mb = memory_mb
+        self.url = redis_url = server.start(self.root, _free_port(), memory_mb)
         self.client = connect(redis_url)
         self.keys = Keys(prefix=PREFIX)
         self.processes: list[subprocess.Popen[bytes]] = []
@@ -94,6 +97,15 @@ class Stage:
         assert [event.seq for event in events] == list(range(1, len(events) + 1))
         return events
 
+    def kill_store(self) -> None:
+        """End the hot store as a crash does."""
+        os.kill(int((self.root / "hot" / "server.pid").read_text()), signal.SIGKILL)
+        wait_until(lambda: not self.server.alive(), "the end of the hot store")
+
+    def revive_store(self) -> None:
+        """Start the killed hot store again, in its folder and on its port."""
+        self.server.start(self.root, self.server.port, self.memory_mb)
+
     def control(self, verb: str) -> None:
         """Ask the simulator to hold its market still or to let it go on."""
         self.play(verb)
@@ -127,7 +139,7 @@ class Stage:
 def staged(folder: Path, memory_mb: int = 128) -> Iterator[Stage]:
     """Yield a stage with its hot store; nothing of it is left afterwards."""
     server = EmbeddedServer()
-    stage = Stage(folder, server.start(folder / "data" / "sim", _free_port(), memory_mb))
+    stage = Stage(folder, server, memory_mb)
     try:
         yield stage
     finally:

@@ -14,20 +14,16 @@ from gex_pipeline.feeds.capture import read_capture
 from gex_pipeline.feeds.schwab.playback import replay_capture
 from gex_pipeline.hot.clockstore import read_clock
 from gex_pipeline.market.events import (
-    BookUpdate,
-    Candle,
     ChainHeader,
     Event,
     Gap,
     Heartbeat,
     LedgerCount,
     OptionQuote,
-    Quote,
-    Trade,
 )
 from gex_pipeline.market.sessions import et_ns
 from gex_pipeline.market.symbology import to_schwab
-from gex_pipeline_tests.streamer.sendlog import Told, expected, lines, told
+from gex_pipeline_tests.streamer.sendlog import Told, expected, is_streamed, lines, told
 from gex_pipeline_tests.streamer.stage import Stage, staged, wait_until
 
 CALENDARS = ("equity", "index", "cme")
@@ -45,8 +41,7 @@ def streamed(events: list[Event]) -> dict[str, list[Told]]:
     """What the stream put on a tape, by Schwab's key."""
     found: dict[str, list[Told]] = defaultdict(list)
     for event in events:
-        row = isinstance(event, OptionQuote) and not event.streamed
-        if isinstance(event, Quote | Trade | OptionQuote | BookUpdate | Candle) and not row:
+        if is_streamed(event):
             found[to_schwab(event.symbol)].append(told(event))
     return found
 
