@@ -209,6 +209,8 @@ class Stretch:
             self._until_over(played)
         for kind in self._unsure():
             self._fault(kind, is_piled=False)
+        if self.form is WHOLE:
+            self._each_alone()
         self._calm()
         self.stage.control("hold")
         self._until(self._is_quiet, "quiet", each_s=1.0)
@@ -274,6 +276,18 @@ class Stretch:
         self._until_heard(played)
         self._until_over(played)
         self._until(lambda: self._flows(100), f"data again behind {kind.name}")
+
+    def _each_alone(self) -> None:
+        """Play each companion once where nothing hides it: data flow and REST answers."""
+        for kind in COMPANIONS:
+            self._until(self._all_is_well, f"calm before {kind.name}")
+            played = self._begin(kind)
+            self._until_heard(played)
+            self._until_over(played)
+
+    def _all_is_well(self) -> bool:
+        status = self._status()
+        return (status.get("state"), status.get("breaker")) == ("streaming", "closed")
 
     def _begin(self, kind: Kind, *, is_sure: bool = True) -> Played:
         lasts_s = self._dice.uniform(*kind.lasts_s)

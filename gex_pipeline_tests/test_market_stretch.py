@@ -181,9 +181,12 @@ def _is_void(stretch: Stretch, played: Played) -> bool:
 
 
 def _is_halted(stretch: Stretch, played: Played) -> bool:
-    soon_ns = played.from_ns + 5 * SECOND_NS
-    quotes = (event for event in _during(stretch, played) if isinstance(event, Quote))
-    return not any(quote.symbol == "/ES" and quote.ts_recv_ns > soon_ns for quote in quotes)
+    margin_ns = 15 * SECOND_NS  # what is under way at either end
+    inside = played._replace(
+        from_ns=played.from_ns + margin_ns, until_ns=played.until_ns - margin_ns
+    )
+    quotes = (event for event in _during(stretch, inside) if isinstance(event, Quote))
+    return not any(quote.symbol == "/ES" for quote in quotes)
 
 
 def _is_short(stretch: Stretch, played: Played) -> bool:
