@@ -15,6 +15,8 @@ Told = tuple[object, ...]
 CHAIN: Final = "CHAIN"
 _MS: Final = 1_000_000
 _ABSENT: Final = -999
+_FRAME: Final = "frame"
+"""Under it a state has its frame's time, ms: of what came before the image that says another."""
 
 _Fields = dict[str, Any]
 
@@ -71,7 +73,7 @@ def sent(folder: Path) -> dict[int, list[Sent]]:
         if service == CHAIN or not stream:
             continue
         state = states[stream, service, key]
-        state |= line["fields"]
+        state |= {_FRAME: line["ts_ns"] // _MS, **line["fields"]}
         read = _READERS.get(service, _level_one)
         calendar = calendar_of(to_canonical(key))
         for said in read(service, key, state, line["fields"]):
@@ -99,12 +101,11 @@ def lines(folder: Path) -> list[dict[str, Any]]:
 
 
 def _option(_: str, key: str, state: _Fields, __: _Fields) -> Iterator[Told]:
-    iv, ts_ms = state["10"], max(state["38"] or 0, state["39"] or 0)
-    iv = None if iv == _ABSENT else iv / 100
-    figures = [None if state[name] == _ABSENT else state[name] for name in ("29", "4", "37")]
-    gamma, last, mark = figures
-    prices = (state["2"], state["3"], iv, gamma, last, mark)
-    yield ("option", key, ts_ms * _MS, *prices, state["9"], state["8"])
+    known = {name: None if value == _ABSENT else value for name, value in state.items()}.get
+    iv, ts_ms = known("10"), max(known("38") or 0, known("39") or 0) or state[_FRAME]
+    prices = (known("2"), known("3"), None if iv is None else iv / 100)
+    figures = (known("29"), known("4"), known("37"), known("9"), known("8"))
+    yield ("option", key, ts_ms * _MS, *prices, *figures)
 
 
 def _future_option(_: str, key: str, state: _Fields, __: _Fields) -> Iterator[Told]:
@@ -126,15 +127,22 @@ def _level_one(service: str, key: str, state: _Fields, changed: _Fields) -> Iter
     index = key.startswith("$")
     symbol = key.lstrip("$")
     is_quoted = not index and bool(changed.keys() & {"1", "2", "4", "5"})
+    quoted_ns = (state.get(quoted) or state[_FRAME]) * _MS
     if is_quoted:
-        figures = [state[name] for name in ("1", "2", "4", "5")]
-        yield ("quote", symbol, state[quoted] * _MS, *figures)
-    if changed.keys() & {"3", size, volume, traded}:
-        sizes = (None, None) if index else (state[size], state[volume])
-        yield ("trade", symbol, state[traded] * _MS, state["3"], *sizes)
+        figures = [state.get(name) for name in ("1", "2", "4", "5")]
+        yield ("quote", symbol, quoted_ns, *figures)
+    if changed.keys() & {"3", size, volume, traded} and state.get("3") is not None:
+        sizes = (None, None) if index else (state.get(size), state.get(volume))
+        traded_ns = (state.get(traded) or state[_FRAME]) * _MS
+        yield ("trade", symbol, traded_ns, state["3"], *sizes)
     if is_quoted and service == "LEVELONE_FUTURES":
-        top = [(state[name],) for name in ("1", "4", "2", "5")]
-        yield ("book", symbol, state[quoted] * _MS, "level_one", *top)
+        sides = [
+            (state[price], state[size]) if {price, size} <= state.keys() else ()
+            for price, size in (("1", "4"), ("2", "5"))
+        ]
+        top = [side[place : place + 1] for side in sides for place in (0, 1)]
+        if any(sides):
+            yield ("book", symbol, quoted_ns, "level_one", *top)
 
 
 def _candle(service: str, key: str, state: _Fields, _: _Fields) -> Iterator[Told]:
