@@ -218,6 +218,7 @@ def test_a_full_disk_of_the_spool(client: redis.Redis, keys: Keys, tmp_path: Pat
         while spool.state().reserve_frames < 20:
             spool.append(BATCH, MONDAY)
             sender.pump()
+        spool.look_at_disk()  # its own thread may not have come to it yet
         assert not spool.state().kept_room
         assert (spool.state().problem, spool.state().disk) == ("No space left on device", "stop")
         before = spool.last_seq
