@@ -91,7 +91,7 @@ def decode_image(data: bytes) -> Image:
         settlements=settlements,
         layout=layout,
         rows=_rows(table),
-        spot=Spot(**spot),  # type: ignore[arg-type]
+        spot=Spot(**spot),  # type: ignore[arg-type] # as it was written
     )
 
 

@@ -86,7 +86,7 @@ class Lease:
         """Delete or extend the lease only as long as it is ours."""
         with self._client.pipeline() as pipe:
             try:
-                pipe.watch(self._key)  # type: ignore[no-untyped-call]
+                pipe.watch(self._key)  # type: ignore[no-untyped-call] # redis-py has no types there
                 if _parse(cast("bytes | None", pipe.get(self._key))) != (self.fence, self._token):
                     return False
                 pipe.multi()

@@ -61,7 +61,7 @@ def test_the_power_of_the_spool_is_cut(tmp_path: Path) -> None:
                     assert exactly_once(in_spool(spool), spool.last_seq) == ""
                     spool.append(trades(3), MONDAY)
                     assert exactly_once(in_spool(spool), spool.last_seq) == ""
-                    assert eventually(lambda one=spool: one.state().surveyed)  # type: ignore[misc]
+                    assert eventually(lambda one=spool: one.state().surveyed)  # type: ignore[misc] # a default of its own
                     assert spool.holes.open == ()
             finally:
                 unmount(copy)

@@ -35,11 +35,11 @@ def day(**facts: object) -> TapeDay:
         "first_ns": NOON_NS,
         "last_ns": NOON_NS + MINUTE_NS - 1,
         "rows": Counter({(NOON_NS, "trades"): 3}),
-        "entries": Counter({Entry(NOON_NS, "trades", o, ""): n for o, n in counts.items()}),  # type: ignore[arg-type]
+        "entries": Counter({Entry(NOON_NS, "trades", o, ""): n for o, n in counts.items()}),  # type: ignore[arg-type] # texts and fields of a test
         "unsettled": [],
         "doubtful": [],
     }
-    return TapeDay(**fields | facts)  # type: ignore[arg-type]
+    return TapeDay(**fields | facts)  # type: ignore[arg-type] # texts and fields of a test
 
 
 def test_counts_add_up_by_minute_and_leave_when_they_are_settled() -> None:

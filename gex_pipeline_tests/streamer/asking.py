@@ -59,7 +59,7 @@ class Rig:
     def tape(self, calendar: str = "index") -> list[Event]:
         """What is on a tape by now."""
         self.intake.tapes.flush()
-        spool = self.intake.tapes.by_calendar[calendar].spool  # type: ignore[index]
+        spool = self.intake.tapes.by_calendar[calendar].spool  # type: ignore[index] # a text is a calendar here
         return [event for data in spool.read_after(0) for event in decode_frame(data).events]
 
     async def round(self) -> None:

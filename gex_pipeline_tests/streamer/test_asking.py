@@ -374,7 +374,7 @@ def test_rounds_are_as_fast_as_the_rate_limit_allows_while_the_stream_is_down(
         rig.connected = False
         assert chains.round_s(60.0) == pytest.approx(chains._asked / (0.6 * 120 / 60))
         assert chains.round_s(0.5) == 0.5
-        chains._open = lambda: False  # type: ignore[method-assign]
+        chains._open = lambda: False  # type: ignore[method-assign] # the market is closed
         assert chains.round_s(60.0) == 600.0
 
     with_rig(tmp_path, check, per_minute=120)

@@ -61,7 +61,7 @@ class Bench:
     def tape(self, calendar: str = "index") -> list[Event]:
         """What is on a tape by now."""
         self.tapes.flush()
-        spool = self.tapes.by_calendar[calendar].spool  # type: ignore[index]
+        spool = self.tapes.by_calendar[calendar].spool  # type: ignore[index] # a text is a calendar here
         return [event for data in spool.read_after(0) for event in decode_frame(data).events]
 
     def ledger(self, calendar: str = "index") -> Counter[tuple[str, str, str]]:

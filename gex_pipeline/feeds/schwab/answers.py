@@ -115,7 +115,7 @@ class ChainPart(msgspec.Struct, frozen=True, eq=False):
             open_interest=int(open_interest) if open_interest >= 0 else None,
             volume=int(volume) if volume >= 0 else None,
             underlying_price=spot,
-            settlement=settlement if settlement in ("A", "P") else None,  # type: ignore[arg-type]
+            settlement=settlement if settlement in ("A", "P") else None,  # type: ignore[arg-type] # one of the two, or None
             streamed=False,
         )
 

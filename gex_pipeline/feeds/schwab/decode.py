@@ -86,7 +86,7 @@ class Decoder:
         self.refusals: list[Refusal] = []
         """Of the blocks since the last `drain`."""
         self._subjects: dict[Service, dict[str, Subject | None]] = {name: {} for name in ITEMS}
-        self._items = {name: msgspec.json.Decoder(list[kind]) for name, kind in ITEMS.items()}  # type: ignore[valid-type]
+        self._items = {name: msgspec.json.Decoder(list[kind]) for name, kind in ITEMS.items()}  # type: ignore[valid-type] # a value
         self._one = {name: msgspec.json.Decoder(kind) for name, kind in ITEMS.items()}
         self._raws = msgspec.json.Decoder(list[msgspec.Raw])
 
