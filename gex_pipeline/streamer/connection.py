@@ -59,11 +59,6 @@ class Wishes:
         self.room: int | None = None
         """Contracts that the stream has room for beside all else; None: it has not been open."""
 
-    @property
-    def learned_limit(self) -> int | None:
-        """Symbols that the vendor lets us have, once it has refused more."""
-        return self.limit.learned
-
 
 class Connection:
     """One stream after another."""

@@ -106,7 +106,7 @@ def test_the_symbol_limit_is_learned_and_kept(tmp_path: Path) -> None:
             stage.start()
             await stage.until(lambda: stage.connection.held == limit, "as many as may be")
             assert "code 19 REACHED_SYMBOL_LIMIT" in text(stage, "symbol_limit")
-            assert stage.wishes.learned_limit == limit
+            assert stage.wishes.limit.learned == limit
             has = (await stage.state())["subscribed"]
             room = limit - sum(len(keys) for name, keys in has.items() if name != OPTIONS)
             assert has[OPTIONS] == wanted[:room]
@@ -135,7 +135,7 @@ def test_a_limit_that_leaves_no_contract_leaves_the_rest(tmp_path: Path) -> None
         async with live(tmp_path, script=script) as stage:
             await stage.begun(but=(OPTIONS,))
             await stage.until(lambda: "symbol_limit" in stage.rung, "the alert")
-            assert stage.wishes.learned_limit == stage.connection.held
+            assert stage.wishes.limit.learned == stage.connection.held
             say(f"code 19 always: {await stage.reckoned()}")
             assert stage.connection.connections == 1
 

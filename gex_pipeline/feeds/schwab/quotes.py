@@ -13,6 +13,7 @@ from gex_pipeline.errors import ChainFileError, SymbolError
 from gex_pipeline.feeds.document import decode_document
 from gex_pipeline.feeds.numbers import Number, ns_of_milliseconds
 from gex_pipeline.feeds.schwab.answers import known, size_of
+from gex_pipeline.feeds.schwab.numbers import count_of
 from gex_pipeline.market.contracts import parse_occ
 from gex_pipeline.market.events import Event, OptionQuote, Quote, Trade
 from gex_pipeline.market.futures import root_of
@@ -161,7 +162,7 @@ def _trade(symbol: str, price: float, of: _Quote, ts_recv_ns: int, *, is_index: 
         ts_recv_ns,
         price=price,
         size=None if is_index else size_of(of.last_size),
-        volume=None if is_index else _count(of.total_volume),
+        volume=None if is_index else count_of(known(of.total_volume)),
         streamed=False,
     )
 
@@ -187,17 +188,12 @@ def _option(symbol: str, one: _One, of: _Quote, ts_recv_ns: int) -> OptionQuote:
         theta=known(of.theta),
         vega=known(of.vega),
         rho=known(of.rho),
-        open_interest=_count(of.open_interest),
-        volume=_count(of.total_volume),
+        open_interest=count_of(known(of.open_interest)),
+        volume=count_of(known(of.total_volume)),
         underlying_price=known(of.underlying_price),
         settlement=settlement if settlement in ("A", "P") else None,  # type: ignore[arg-type] # checked
         streamed=False,
     )
-
-
-def _count(value: Number) -> int | None:
-    given = size_of(value)
-    return None if given is None else int(given)
 
 
 def _ns(*milliseconds: Number) -> int:
